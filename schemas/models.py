@@ -1,0 +1,165 @@
+"""What travels between the parts, as pydantic models (CPython only).
+
+These are the contract that JSON Schema and AsyncAPI are generated from. They check shape, not plausibility:
+a value outside the physical range is a valid reading that `cloud` judges.
+"""
+
+from datetime import datetime, timezone
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, Strict
+
+from schemas.channels import ChannelError, is_name, split
+
+
+def _channel(text: str) -> str:
+    try:
+        split(text)
+    except ChannelError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("1 to 64 of A-Z a-z 0-9 . _ - and a letter or digit first")
+    return text
+
+
+def utc_text(time: datetime) -> str:
+    """RFC 3339 in UTC with `Z`; milliseconds only where there are any."""
+    time = time.astimezone(timezone.utc)
+    return time.isoformat(timespec="milliseconds" if time.microsecond >= 1000 else "seconds").replace("+00:00", "Z")
+
+
+Channel = Annotated[str, AfterValidator(_channel)]
+Name = Annotated[str, AfterValidator(_name)]
+Time = Annotated[AwareDatetime, Strict(), PlainSerializer(utc_text, when_used="json")]
+Count = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
+Value = Annotated[FiniteFloat, Strict()]
+Eui = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+DevAddr = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+READINGS_MAX = 500  # in one message
+
+
+class TimeSource(StrEnum):
+    """Who set a reading's time, best first."""
+
+    GPS = "gps"
+    LORAWAN = "lorawan"
+    NTP = "ntp"
+    RTC = "rtc"
+    DEVICE = "device"  # the device says so and not how it knows
+    NETWORK = "network"  # the LoRaWAN network server's clock at reception
+    RECEIVER = "receiver"  # gateway or ingest, at reception
+
+
+class Link(BaseModel):
+    """How a reading came: the best reception, and who else heard it."""
+
+    model_config = ConfigDict(extra="allow")
+    via: str | None = None
+    gateway: str | None = None
+    gateways: list[str] | None = None
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    sf: int | None = Field(None, ge=5, le=12)
+    frequency_hz: int | None = None
+    fcnt: int | None = Field(None, ge=0, lt=2**32)
+    fport: int | None = Field(None, ge=0, le=255)
+    dev_addr: str | None = None
+
+
+class Reading(BaseModel):
+    """One reading of one device. Identity: (device, generation, seq, index), or (device, time) without `seq`."""
+
+    model_config = ConfigDict(extra="ignore")
+    device: Name
+    generation: Count | None = None
+    seq: Count | None = None
+    index: Annotated[int, Strict(), Field(ge=0, lt=500)] = 0  # of several readings in one foreign frame
+    time: Time | None = None
+    time_source: TimeSource | None = None
+    time_uncertainty_s: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    values: Annotated[dict[Channel, Value], Field(min_length=1, max_length=64)]
+    status: list[str] | None = None  # flags of schemas.wire.STATUS_FLAGS
+    link: Link | None = None
+
+
+class Station(BaseModel):
+    """A place that measures; what the public sees."""
+
+    model_config = ConfigDict(extra="forbid")
+    station: Name
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    latitude: Annotated[FiniteFloat, Field(ge=-90, le=90)]
+    longitude: Annotated[FiniteFloat, Field(ge=-180, le=180)]
+    elevation_m: Annotated[FiniteFloat, Field(ge=-500, le=9000)] | None = None
+    height_m: Annotated[FiniteFloat, Field(ge=-200, le=1000)] | None = None  # sensor above ground
+    shield: str | None = None
+    lcz: str | None = None  # local climate zone (Stewart & Oke 2012)
+    district: str | None = None
+    timezone: str = "Europe/Berlin"
+    private: bool = False
+
+
+class Activation(StrEnum):
+    """How a device joins: LoRaWAN over the air, LoRaWAN by personalisation, or MQTT."""
+
+    OTAA = "otaa"
+    ABP = "abp"
+    MQTT = "mqtt"
+
+
+class Device(BaseModel):
+    """A piece of hardware. Keys never leave the service."""
+
+    model_config = ConfigDict(extra="forbid")
+    device: Name
+    activation: Activation
+    dev_eui: Eui | None = None
+    join_eui: Eui | None = None
+    app_key: Key | None = None
+    dev_addr: DevAddr | None = None
+    nwk_skey: Key | None = None
+    app_skey: Key | None = None
+    codec: str = "klimanetz"
+
+
+class Deployment(BaseModel):
+    """A device at a station for a time: from inclusive, to exclusive."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    station: Name
+    device: Name
+    since: Time = Field(alias="from")
+    until: Time | None = Field(None, alias="to")
+    height_m: FiniteFloat | None = None
+    note: str | None = None
+
+
+Range = Annotated[tuple[Count, Count, Count], Field(description="[generation, first, last], both ends included")]
+
+
+class Acknowledgement(BaseModel):
+    """What the cloud has stored for good; whoever spools may forget it."""
+
+    stored: list[Range]
+
+
+class Command(BaseModel):
+    """A command to a device on its `down` topic."""
+
+    id: str
+    command: Literal["resend", "configure", "status"]
+    ranges: list[Range] | None = None
+    configuration: dict[str, Any] | None = None
+
+
+class Status(BaseModel):
+    """A device's or gateway's own state, retained; `online: false` is its last will."""
+
+    model_config = ConfigDict(extra="allow")
+    online: bool

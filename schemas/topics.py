@@ -1,0 +1,43 @@
+"""MQTT topics, version 1. One place that spells them; everything else calls these.
+
+Runs on MicroPython and CPython.
+"""
+
+from schemas.channels import is_name
+
+PREFIX = "klimanetz/v1/"
+UP = "up"  # readings as JSON
+RAW = "raw"  # readings in the binary wire format
+STATUS = "status"  # retained, last will
+ACK = "ack"  # what the cloud has stored for good
+DOWN = "down"  # commands to a device
+KINDS = (UP, RAW, STATUS, ACK, DOWN)
+
+CHIRPSTACK_EVENTS = "application/+/device/+/event/+"
+TTS_UPLINKS = "v3/+/devices/+/up"
+TTS_JOINS = "v3/+/devices/+/join"
+
+
+class TopicError(ValueError):
+    """The topic is not one of ours; the message says why."""
+
+
+def topic(kind: str, device: str) -> str:
+    """The topic of one kind for one device (`+` for every device)."""
+    if kind not in KINDS:
+        raise TopicError("unknown kind of topic '%s'" % kind)
+    if device != "+" and not is_name(device):
+        raise TopicError("'%s' is not a device name" % device)
+    return PREFIX + kind + "/" + device
+
+
+def parse(text):
+    """`(kind, device)` of a topic. Raises TopicError."""
+    if not text.startswith(PREFIX):
+        raise TopicError("'%s' does not start with %s" % (text, PREFIX))
+    kind, slash, device = text[len(PREFIX) :].partition("/")
+    if not slash or kind not in KINDS:
+        raise TopicError("'%s' is not %s<%s>/<device>" % (text, PREFIX, "|".join(KINDS)))
+    if not is_name(device):
+        raise TopicError("'%s' is not a device name: 1 to 64 of A-Z a-z 0-9 . _ -" % device)
+    return kind, device

