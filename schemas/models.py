@@ -4,7 +4,7 @@ These are the contract that JSON Schema and AsyncAPI are generated from. They ch
 a value outside the physical range is a valid reading that `cloud` judges.
 """
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -29,8 +29,13 @@ def _name(text: str) -> str:
 
 def utc_text(time: datetime) -> str:
     """RFC 3339 in UTC with `Z`; milliseconds only where there are any."""
-    time = time.astimezone(timezone.utc)
+    time = time.astimezone(UTC)
     return time.isoformat(timespec="milliseconds" if time.microsecond >= 1000 else "seconds").replace("+00:00", "Z")
+
+
+def utc_text_ms(time_ms: int) -> str:
+    """The same from milliseconds since 1970."""
+    return utc_text(datetime.fromtimestamp(time_ms / 1000, UTC))
 
 
 Channel = Annotated[str, AfterValidator(_channel)]
@@ -65,10 +70,10 @@ class Link(BaseModel):
     gateways: list[str] | None = None
     rssi_dbm: float | None = None
     snr_db: float | None = None
-    sf: int | None = Field(None, ge=5, le=12)
+    sf: int | None = Field(default=None, ge=5, le=12)
     frequency_hz: int | None = None
-    fcnt: int | None = Field(None, ge=0, lt=2**32)
-    fport: int | None = Field(None, ge=0, le=255)
+    fcnt: int | None = Field(default=None, ge=0, lt=2**32)
+    fport: int | None = Field(default=None, ge=0, le=255)
     dev_addr: str | None = None
 
 
@@ -135,7 +140,7 @@ class Deployment(BaseModel):
     station: Name
     device: Name
     since: Time = Field(alias="from")
-    until: Time | None = Field(None, alias="to")
+    until: Time | None = Field(default=None, alias="to")
     height_m: FiniteFloat | None = None
     note: str | None = None
 

@@ -1,0 +1,65 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: they set up .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test check bench schemas lock clean
+
+help:
+	@echo "make demo    the whole chain on this machine: simulated stations, gateway, broker, store, API, pages"
+	@echo "make test    all tests (what needs Mosquitto, InfluxDB, Node or Cargo is skipped, loudly, where they are not)"
+	@echo "make check   ruff, mypy --strict, import rules: what CI asks"
+	@echo "make bench   figures beside other tools, in one run"
+	@echo "make schemas JSON Schema and AsyncAPI again, after the models changed"
+	@echo "make lock    the versions that the image installs, again"
+
+demo: $(VENV)/run.stamp
+	@$(BIN)/klimanetz demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_imports.py
+
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+schemas: $(VENV)/dev.stamp
+	@$(BIN)/python -m schemas.export schemas/json
+
+lock: $(VENV)/dev.stamp
+	@$(BIN)/python -m pip install -q uv
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
+	    --extra postgresql --python-version 3.11 -o requirements.lock pyproject.toml
+
+$(VENV)/python.stamp:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "klimanetz needs Python 3.11 or newer, and '$(PYTHON)' was not found."; \
+	    echo "Debian/Ubuntu: sudo apt install python3 python3-venv   macOS: brew install python   or set PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "klimanetz needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) -V 2>&1`."; \
+	    echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "Python's venv module is missing."; \
+	    echo "Debian/Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/python.stamp pyproject.toml
+	@echo "Installing what klimanetz needs into $(VENV) (once, about half a minute) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . || { echo "pip failed: see above."; exit 1; }
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp pyproject.toml
+	@echo "Installing what the tests need into $(VENV) (once, about half a minute) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' || { echo "pip failed: see above."; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,121 @@
+"""Dead letters: what arrived and is not (yet) a reading at a station, with the reason, kept whole enough to replay.
+
+A letter is identified by where it stood in which raw log, so writing it twice changes nothing. Letters of devices
+that nobody has registered are replayed by themselves once somebody does (`unknown`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from cloud.sql import metadata, reading
+
+UNKNOWN_DEVICE = "unknown-device"
+NOT_DEPLOYED = "not-deployed"
+WAITING = (UNKNOWN_DEVICE, NOT_DEPLOYED)  # a change of the registry may cure these
+
+dead_letters = sa.Table(
+    "dead_letter",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("log", sa.String(36), nullable=False),
+    sa.Column("batch", sa.BigInteger, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("received_ms", sa.BigInteger, nullable=False),
+    sa.Column("topic", sa.String(1000), nullable=False),
+    sa.Column("device", sa.String(64), index=True),
+    sa.Column("reason", sa.String(40), nullable=False, index=True),
+    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("replayed_ms", sa.BigInteger),
+    sa.UniqueConstraint("log", "batch", "position"),
+)
+PAYLOAD_MAX = 1 << 20  # bytes kept here; the raw log has the whole message
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message, or one part of a message, that was not stored."""
+
+    log: str
+    batch: int
+    position: int
+    received_ms: int
+    topic: str
+    device: str | None
+    reason: str
+    detail: str
+    payload: bytes
+    size: int
+
+
+def insert_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Write letters; one that is already there stays as it is."""
+    for letter in letters:
+        here = sa.select(dead_letters.c.id).where(
+            dead_letters.c.log == letter.log,
+            dead_letters.c.batch == letter.batch,
+            dead_letters.c.position == letter.position,
+        )
+        if connection.execute(here).first() is None:
+            connection.execute(sa.insert(dead_letters).values(**asdict(letter)))
+
+
+class DeadLetters:
+    """Read, count and mark letters."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._read = reading(engine)
+
+    def newest(self, limit: int, *, waiting: bool | None = None, device: str | None = None) -> list[dict[str, Any]]:
+        """The newest letters that were not replayed, newest first."""
+        query = sa.select(dead_letters).where(dead_letters.c.replayed_ms.is_(None))
+        if waiting is not None:
+            is_waiting = dead_letters.c.reason.in_(WAITING)
+            query = query.where(is_waiting if waiting else ~is_waiting)
+        if device is not None:
+            query = query.where(dead_letters.c.device == device)
+        with self._read.connect() as connection:
+            return [
+                dict(row)
+                for row in connection.execute(query.order_by(dead_letters.c.id.desc()).limit(limit)).mappings()
+            ]
+
+    def one(self, number: int) -> dict[str, Any] | None:
+        """One letter whole, None where there is none."""
+        rows = self._rows(sa.select(dead_letters).where(dead_letters.c.id == number))
+        return rows[0] if rows else None
+
+    def unknown(self) -> list[dict[str, Any]]:
+        """Devices that nobody has registered: how many messages wait, since when, and the last of them."""
+        c = dead_letters.c
+        span = (sa.func.min(c.received_ms).label("first_ms"), sa.func.max(c.received_ms).label("last_ms"))
+        query = (
+            sa.select(c.device, sa.func.count().label("messages"), *span, sa.func.max(c.id).label("last_letter"))
+            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None))
+            .group_by(c.device)
+            .order_by(c.device)
+        )
+        return self._rows(query)
+
+    def waiting(self, limit: int, after: int = 0) -> list[dict[str, Any]]:
+        """Letters that a change of the registry may have cured, oldest first, after a number."""
+        c = dead_letters.c
+        query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after)
+        return self._rows(query.order_by(c.id).limit(limit))
+
+    def mark_replayed(self, numbers: Iterable[int], now_ms: int) -> None:
+        """These letters have become readings."""
+        replayed = sa.update(dead_letters).values(replayed_ms=now_ms)
+        with self.engine.begin() as connection:
+            for number in numbers:
+                connection.execute(replayed.where(dead_letters.c.id == number))
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._read.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,34 @@
+"""Dead letters that a change of the registry has cured go through the pipeline again, by themselves."""
+
+from pydantic import ValidationError
+
+from cloud.dead_letters import DeadLetters
+from cloud.ingest.message import Message
+from cloud.ingest.pipeline import RegistryCopy
+from cloud.ingest.place import where
+from cloud.ingest.rawlog import RawLog
+from cloud.registry.registry import Snapshot
+from schemas import topics
+from schemas.models import Reading
+
+_PAGE = 1000
+
+
+def replay_waiting(letters: DeadLetters, raw: RawLog, registry: RegistryCopy, now_ms: int) -> int:
+    """Capture again what now has a station; how many. Dying in between repeats some, and identity keeps them single."""
+    snapshot = registry.snapshot()
+    after = replayed = 0
+    while page := letters.waiting(_PAGE, after):
+        after = page[-1]["id"]
+        if cured := [letter for letter in page if _has_a_place(letter["payload"], snapshot)]:
+            raw.append([Message(topics.topic(topics.UP, x["device"]), x["payload"], x["received_ms"]) for x in cured])
+            letters.mark_replayed([letter["id"] for letter in cured], now_ms)
+            replayed += len(cured)
+    return replayed
+
+
+def _has_a_place(payload: bytes, snapshot: Snapshot) -> bool:
+    try:
+        return isinstance(where(Reading.model_validate_json(payload), snapshot), str)
+    except ValidationError:
+        return False

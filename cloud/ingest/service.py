@@ -1,0 +1,216 @@
+"""The ingest service: a shell of two loops around the raw log.
+
+Capture takes messages from the broker, makes them durable, and only then acknowledges them. Follow applies what was
+captured, batch by batch, and tells spools and devices what is stored for good. Neither waits for the other: with
+the database away capture goes on, and with the disk full nothing is acknowledged, so the broker keeps it.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiomqtt
+import orjson
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud import mqtt
+from cloud.dead_letters import DeadLetters
+from cloud.ingest.message import Message
+from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
+from cloud.ingest.rawlog import RawLog, RawLogUnavailable
+from cloud.ingest.replay import replay_waiting
+from cloud.ledger import Ledger
+from cloud.store.model import Store, StoreRefused, StoreUnavailable
+from schemas import topics
+
+log = logging.getLogger("klimanetz.ingest")
+SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS))
+BATCH_MESSAGES = 2000
+RETENTION_MS = 30 * 86_400_000
+IDLE_S = 2.0  # how often an idle service looks whether the registry changed
+STATUS_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestConfig:
+    """`share` names the group whose members divide the messages; None where the broker knows no such thing."""
+
+    mqtt: mqtt.MqttUrl
+    instance: str
+    spool: Path
+    share: str | None = "ingest"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Ingest:
+    """One replica. `counts` and `problem` are for people and /metrics."""
+
+    def __init__(self, config: IngestConfig, store: Store, ledger: Ledger, registry: RegistryCopy) -> None:
+        self.config = config
+        self.raw = RawLog(config.spool)
+        self.ledger = ledger
+        self.letters = DeadLetters(ledger.engine)
+        self.registry = registry
+        self.pipeline = Pipeline(store, ledger, registry, self.raw.id)
+        self.counts: Counter[str] = Counter()
+        self.problem: str | None = None
+        self._captured = asyncio.Event()
+        self._client: aiomqtt.Client | None = None
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`: then what was captured and not applied waits in the raw log for the next start."""
+        tasks = [
+            asyncio.create_task(self._capture(ready), name="capture"),
+            asyncio.create_task(self._follow(), name="follow"),
+            asyncio.create_task(self._tend(), name="tend"),
+        ]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()  # a loop never ends by itself: show why it did
+        finally:
+            for task in [*tasks, stopped]:
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            self.raw.close()
+
+    async def _capture(self, ready: Callable[[], None]) -> None:
+        pause_s = 0.5
+        while True:
+            try:
+                async with self._connect() as client:
+                    for topic in SUBSCRIBED:
+                        await client.subscribe(self._shared(topic), qos=1)
+                    await self._say(client, online=True)
+                    self._client, pause_s = client, 0.5
+                    self._solve()
+                    log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
+                    ready()
+                    while True:
+                        await self._keep(client, await mqtt.take(client, BATCH_MESSAGES))
+            except aiomqtt.MqttError as error:
+                self._client = None
+                hint = "; check user name, password and ACL" if mqtt.refused(error) else ""
+                self._complain(f"no broker at {self.config.mqtt}: {error}{hint}; trying again")
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(pause_s * 2, 30.0)
+
+    def _connect(self) -> aiomqtt.Client:
+        will = aiomqtt.Will(self._status_topic(), b'{"online": false}', qos=1, retain=True)
+        return mqtt.client(self.config.mqtt, self.config.instance, will=will)
+
+    def _shared(self, topic: str) -> str:
+        # A status is retained and wanted by nobody else; a shared subscription would not get retained messages.
+        return f"$share/{self.config.share}/{topic}" if self.config.share else topic
+
+    async def _keep(self, client: aiomqtt.Client, messages: list[aiomqtt.Message]) -> None:
+        """On disk first, then PUBACK. While the disk refuses, nothing is acknowledged and nothing more is taken."""
+        received = now_ms()
+        kept = [Message(str(m.topic), bytes(m.payload or b""), received) for m in messages]
+        while True:
+            try:
+                await asyncio.to_thread(self.raw.append, kept)
+                break
+            except RawLogUnavailable as error:
+                self._complain(f"{error}; nothing is acknowledged until there is room")
+                await asyncio.sleep(1.0)
+        mqtt.acknowledge(client, messages)
+        self.counts["captured"] += len(kept)
+        self._captured.set()
+
+    async def _follow(self) -> None:
+        revision = -1
+        cursor = None
+        pause_s = 0.5
+        while True:
+            try:
+                if cursor is None:
+                    cursor = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
+                if (current := await asyncio.to_thread(lambda: self.registry.snapshot().revision)) != revision:
+                    await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
+                    revision = current
+                batch = await asyncio.to_thread(self.raw.after, cursor)
+                if batch is None:
+                    await self._idle()
+                    continue
+                report = await asyncio.to_thread(self.pipeline.apply, batch)
+            except (StoreUnavailable, StoreRefused, SQLAlchemyError) as error:
+                wait_s = getattr(error, "retry_after_s", None) or pause_s
+                pause_s = min(pause_s * 2, 30.0)
+                self._complain(f"cannot store: {error}; captured readings wait, trying again")
+                await asyncio.sleep(wait_s)
+                continue
+            except Exception:
+                log.exception("batch %s failed by a fault of ours; captured readings wait, trying again", cursor)
+                await asyncio.sleep(30.0)
+                continue
+            cursor, pause_s = batch.id, 0.5
+            self._solve()
+            self._tally(report)
+            await self._acknowledge(report)
+
+    async def _idle(self) -> None:
+        self._captured.clear()
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._captured.wait()
+        except TimeoutError:
+            pass
+
+    async def _acknowledge(self, report: Report) -> None:
+        """Say what is stored. Not heard, it does no harm: whoever sends again is told again."""
+        for device, generations in report.acks.items():
+            client = self._client
+            if client is None:
+                return
+            ranges = [[generation, a, b] for generation, seqs in sorted(generations.items()) for a, b in seqs]
+            try:
+                await client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
+            except aiomqtt.MqttError:
+                return
+
+    async def _tend(self) -> None:
+        """Once a minute: say how we are, forget what is old."""
+        while True:
+            await asyncio.sleep(STATUS_S)
+            try:
+                applied = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
+                await asyncio.to_thread(self.raw.forget, now_ms() - RETENTION_MS, applied)
+                if self._client is not None:
+                    await self._say(
+                        self._client, online=True, backlog=await asyncio.to_thread(self.raw.backlog, applied)
+                    )
+            except (aiomqtt.MqttError, SQLAlchemyError) as error:
+                log.warning("status not sent: %s", error)
+
+    async def _say(self, client: aiomqtt.Client, **state: object) -> None:
+        body = {**state, "role": "ingest", "problem": self.problem, **self.counts}
+        await client.publish(self._status_topic(), orjson.dumps(body), qos=1, retain=True)
+
+    def _status_topic(self) -> str:
+        return topics.topic(topics.STATUS, self.config.instance)
+
+    def _tally(self, report: Report) -> None:
+        for name in ("messages", "stored", "duplicates", "moved", "refused", "failed_range"):
+            self.counts[name] += getattr(report, name)
+        if report.refused:
+            log.warning("%d of %d messages went to the dead letters", report.refused, report.messages)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.problem:  # once a problem, not once a second
+            log.error("%s", problem)
+        self.problem = problem
+
+    def _solve(self) -> None:
+        if self.problem is not None:
+            log.info("all is well again")
+        self.problem = None

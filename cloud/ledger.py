@@ -1,0 +1,235 @@
+"""The ledger: which readings have been stored, per device and generation, as a union of intervals in shared SQL.
+
+One transaction a batch moves everything that must move together: intervals, delivery counts, dead letters and the
+cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas commute.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from cloud.dead_letters import DeadLetter, insert_dead_letters
+from cloud.device_status import keep_status
+from cloud.intervals import Intervals
+from cloud.sql import metadata, reading
+
+received = sa.Table(
+    "received",
+    metadata,
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True),
+    sa.Column("first", sa.BigInteger, primary_key=True),
+    sa.Column("last", sa.BigInteger, nullable=False),
+)
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("received", sa.BigInteger, nullable=False),
+    sa.Column("duplicates", sa.BigInteger, nullable=False),
+    sa.Column("late", sa.BigInteger, nullable=False),
+    sa.Column("first_ms", sa.BigInteger, nullable=False),
+    sa.Column("last_ms", sa.BigInteger, nullable=False),
+)
+# Readings whose time may still get better: where they are stored now, to be moved.
+provisional = sa.Table(
+    "provisional",
+    metadata,
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("station", sa.String(64), nullable=False),
+    sa.Column("time_ms", sa.BigInteger, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+)
+cursors = sa.Table(
+    "cursor",
+    metadata,
+    sa.Column("log", sa.String(36), primary_key=True),
+    sa.Column("batch", sa.BigInteger, nullable=False),
+)
+
+Stream = tuple[str, int]  # device, generation
+Identity = tuple[str, int, int]  # device, generation, seq
+_CHUNK = 400  # names in one IN (…), below every database's limit
+
+
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """Where a reading with an improvable time is stored; a lower rank is a better time."""
+
+    station: str
+    time_ms: int
+    rank: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one batch did for one device."""
+
+    received: int = 0
+    duplicates: int = 0
+    late: int = 0
+    first_ms: int = 2**62
+    last_ms: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that one batch changes, applied in one transaction."""
+
+    log: str
+    batch: int
+    stored: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers written or met again
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    provisional: dict[Identity, Provisional | None] = field(default_factory=dict)  # None: settled
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    statuses: dict[str, tuple[int, str]] = field(default_factory=dict)  # received_ms, JSON
+
+    def tally(self, device: str) -> Tally:
+        return self.tallies.setdefault(device, Tally())
+
+
+class Ledger:
+    """Intervals, counts and cursors in shared SQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._read = reading(engine)
+
+    def cursor(self, log: str) -> int:
+        """The last batch of a raw log that was applied, 0 for none."""
+        with self._read.connect() as connection:
+            return connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar() or 0
+
+    def intervals(self, devices: Iterable[str]) -> dict[Stream, Intervals]:
+        """What was stored of some devices."""
+        with self._read.connect() as connection:
+            return _load(connection, sorted(set(devices)))
+
+    def provisional(self, identities: Sequence[Identity]) -> dict[Identity, Provisional]:
+        """Which of these readings have an improvable time, and where they are."""
+        found: dict[Identity, Provisional] = {}
+        wanted = set(identities)
+        with self._read.connect() as connection:
+            for devices in _chunks(sorted({device for device, _, _ in wanted})):
+                query = sa.select(provisional).where(provisional.c.device.in_(devices))
+                for row in connection.execute(query):
+                    if (key := (row.device, row.generation, row.seq)) in wanted:
+                        found[key] = Provisional(row.station, row.time_ms, row.rank)
+        return found
+
+    def apply(self, outcome: Outcome) -> bool:
+        """Apply a batch; False when that batch was applied before (nothing changes then)."""
+        with self.engine.begin() as connection:
+            if not _advance(connection, outcome.log, outcome.batch):
+                return False
+            _merge(connection, outcome.stored)
+            _count(connection, outcome.tallies)
+            _settle(connection, outcome.provisional)
+            insert_dead_letters(connection, outcome.dead_letters)
+            keep_status(connection, outcome.statuses)
+        return True
+
+    def delivery(self, device: str) -> dict[str, Any] | None:
+        """What was received of a device and what is missing; None when nothing ever was."""
+        with self._read.connect() as connection:
+            row = connection.execute(sa.select(delivery).where(delivery.c.device == device)).mappings().first()
+            streams = _load(connection, [device])
+        if row is None:
+            return None
+        gaps = [
+            {"generation": generation, "first": first, "last": last, "count": last - first + 1, "stage": "upstream"}
+            for (_, generation), intervals in sorted(streams.items())
+            for first, last in intervals.gaps()
+        ]
+        missing = sum(gap["count"] for gap in gaps if isinstance(gap["count"], int))
+        return {**row, "missing": missing, "gaps": gaps}
+
+
+def _load(connection: Connection, devices: Sequence[str]) -> dict[Stream, Intervals]:
+    streams: dict[Stream, Intervals] = {}
+    for some in _chunks(devices):
+        for row in connection.execute(sa.select(received).where(received.c.device.in_(some))):
+            streams.setdefault((row.device, row.generation), Intervals()).add(row.first, row.last)
+    return streams
+
+
+def _advance(connection: Connection, log: str, batch: int) -> bool:
+    before = connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar()
+    if before is None:
+        connection.execute(sa.insert(cursors).values(log=log, batch=batch))
+    elif before >= batch:
+        return False
+    else:
+        connection.execute(sa.update(cursors).where(cursors.c.log == log).values(batch=batch))
+    return True
+
+
+def _merge(connection: Connection, stored: dict[Stream, list[int]]) -> None:
+    before = _load(connection, sorted({device for device, _ in stored}))
+    gone: list[dict[str, Any]] = []
+    come: list[dict[str, Any]] = []
+    for stream, numbers in stored.items():
+        old = set(before.get(stream, ()))
+        union = Intervals(old)
+        for number in numbers:
+            union.add(number)
+        new = set(union)
+        device, generation = stream
+        gone += [{"d": device, "g": generation, "f": first} for first, _ in old - new]
+        come += [{"device": device, "generation": generation, "first": a, "last": b} for a, b in new - old]
+    if gone:
+        match = (received.c.device == sa.bindparam("d"), received.c.generation == sa.bindparam("g"))
+        connection.execute(sa.delete(received).where(*match, received.c.first == sa.bindparam("f")), gone)
+    if come:
+        connection.execute(sa.insert(received), come)
+
+
+def _count(connection: Connection, tallies: dict[str, Tally]) -> None:
+    known: dict[str, Any] = {}
+    for some in _chunks(sorted(tallies)):
+        for row in connection.execute(sa.select(delivery).where(delivery.c.device.in_(some))):
+            known[row.device] = row
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for device, tally in sorted(tallies.items()):
+        before = known.get(device)
+        counts = {
+            "received": tally.received + (before.received if before else 0),
+            "duplicates": tally.duplicates + (before.duplicates if before else 0),
+            "late": tally.late + (before.late if before else 0),
+            "first_ms": min(tally.first_ms, before.first_ms if before else 2**62),
+            "last_ms": max(tally.last_ms, before.last_ms if before else 0),
+        }
+        (changed if before else new).append({**counts, "d" if before else "device": device})
+    if new:
+        connection.execute(sa.insert(delivery), new)
+    if changed:
+        connection.execute(sa.update(delivery).where(delivery.c.device == sa.bindparam("d")), changed)
+
+
+def _settle(connection: Connection, changes: dict[Identity, Provisional | None]) -> None:
+    if not changes:
+        return
+    match = (
+        provisional.c.device == sa.bindparam("d"),
+        provisional.c.generation == sa.bindparam("g"),
+        provisional.c.seq == sa.bindparam("s"),
+    )
+    keys = [{"d": device, "g": generation, "s": seq} for device, generation, seq in changes]
+    connection.execute(sa.delete(provisional).where(*match), keys)
+    rows = [
+        {"device": d, "generation": g, "seq": s, "station": p.station, "time_ms": p.time_ms, "rank": p.rank}
+        for (d, g, s), p in changes.items()
+        if p is not None
+    ]
+    if rows:
+        connection.execute(sa.insert(provisional), rows)
+
+
+def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[n : n + _CHUNK] for n in range(0, len(names), _CHUNK))

@@ -1,0 +1,1 @@
+"""Stations, devices, deployments and API keys."""

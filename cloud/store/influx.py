@@ -1,0 +1,173 @@
+"""The production store: InfluxDB 2.7 (layout in docs/interfaces: measurements `reading` and `quality`).
+
+Values go to the server bound, identifiers come from the allow-list of channels. A refused batch is halved until
+the points at fault stand alone; writing is idempotent, so halves may repeat what is already there.
+"""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from cloud.store.influx_http import DataRefused, InfluxConnection, Params
+from cloud.store.influx_latest import LatestView, is_channel
+from cloud.store.lines import QUALITY, READING, lines
+from cloud.store.model import (
+    NOT_JUDGED,
+    TIME_LIMIT_MS,
+    Latest,
+    Point,
+    PointKey,
+    PointsRejected,
+    Value,
+    sift,
+)
+from schemas.channels import split
+
+POINTS_PER_REQUEST = 5000
+STREAMS = 8  # parts of answers fetched ahead at once
+_NS = 1_000_000
+Rows = Generator[list[list[Any]], None, None]
+
+
+class InfluxStore:
+    """A Store in one bucket."""
+
+    def __init__(self, connection: InfluxConnection) -> None:
+        self._influx = connection
+        self._pool = ThreadPoolExecutor(STREAMS, "influx")
+        self._latest = LatestView(connection, self._pool)
+
+    def write(self, points: Sequence[Point]) -> None:
+        good, bad, reason = sift(points)
+        for start in range(0, len(good), POINTS_PER_REQUEST):
+            refused, why = self._write(good[start : start + POINTS_PER_REQUEST])
+            bad += refused
+            reason = reason or why
+        if good:
+            self._latest.forget()
+        if bad:
+            raise PointsRejected(bad, reason)
+
+    def delete(self, keys: Sequence[PointKey]) -> None:
+        for key in keys:
+            if -TIME_LIMIT_MS < key.time_ms < TIME_LIMIT_MS:
+                self._influx.delete(key.time_ms, f'station="{_quoted(key.station)}" AND device="{_quoted(key.device)}"')
+        self._latest.forget()
+
+    def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
+        return self._latest.all() if stations is None else self._latest.of(stations)
+
+    def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+        split(channel)
+        return self._series(station, channel, start_ms, end_ms)
+
+    def channels(self, station: str) -> list[str]:
+        query = f'SELECT LAST(*) FROM "{READING}" WHERE "station" = $station'
+        (series,) = self._influx.query(query, {"station": station})
+        names = {
+            column.removeprefix("last_")
+            for one in series
+            for column, last in zip(one["columns"], one["values"][0], strict=True)
+            if last is not None
+        }
+        return sorted(filter(is_channel, names))
+
+    def identities(self, device: str) -> Iterator[tuple[int, int]]:
+        query = f'SELECT "generation", "seq" FROM "{READING}" WHERE "device" = $device'
+        for rows in self._influx.stream(query, {"device": device}):
+            for _, generation, seq in rows:
+                if seq is not None:
+                    yield int(generation or 0), int(seq)
+
+    def count(self) -> int:
+        """Exact where a (station, device) numbers all of its points or none; else such a pair is read through."""
+        (series,) = self._influx.query(f'SELECT COUNT(*) FROM "{READING}" GROUP BY "station", "device"', {})
+        return sum(self._count_of(one) for one in series)
+
+    def ping(self) -> None:
+        self._influx.query(f'SELECT "seq" FROM "{READING}" WHERE time = 0', {})
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._influx.close()
+
+    def _write(self, points: Sequence[Point]) -> tuple[list[Point], str]:
+        """(those refused, why)."""
+        try:
+            self._influx.write(lines(points))
+        except DataRefused as error:
+            if len(points) == 1 or _all_dropped(error, len(points)):
+                return list(points), str(error)
+            half = len(points) // 2
+            first, why = self._write(points[:half])
+            second, also = self._write(points[half:])
+            return first + second, why or also
+        return [], ""
+
+    def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+        where = 'WHERE "station" = $station AND time >= $start AND time < $end'
+        params: Params = {"station": station, "start": _ns(start_ms), "end": _ns(end_ms)}
+        values = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{READING}" {where}', params))
+        notes = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{QUALITY}" {where}', params))
+        try:
+            yield from _joined(values, notes)
+        finally:
+            values.close()
+            notes.close()
+
+    def _ahead(self, chunks: Rows) -> Rows:
+        """The same, the next part on its way while one is being used."""
+        coming = self._pool.submit(next, chunks, None)
+        return _in_turn(chunks, coming, self._pool)
+
+    def _count_of(self, series: dict[str, Any]) -> int:
+        counts = dict(zip(series["columns"][1:], series["values"][0][1:], strict=True))
+        most = max(int(count or 0) for count in counts.values())
+        if counts.get("count_seq") == most:
+            return most
+        query = f'SELECT * FROM "{READING}" WHERE "station" = $station AND "device" = $device'
+        return sum(len(rows) for rows in self._influx.stream(query, series["tags"]))
+
+
+def _in_turn(chunks: Rows, coming: "Future[list[list[Any]] | None]", pool: Executor) -> Rows:
+    try:
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
+    finally:
+        wait([coming])
+        chunks.close()
+
+
+def _joined(values: Rows, notes: Rows) -> Iterator[Value]:
+    """Values with the quality of the same time and device; both come by time."""
+    note_rows = (row for rows in notes for row in rows)
+    note = next(note_rows, None)
+    at_ms = None
+    here: dict[str, str] = {}  # device → quality at `at_ms`
+    for rows in values:
+        for time_ms, value, device in rows:
+            if time_ms != at_ms:
+                at_ms = time_ms
+                here.clear()
+                while note is not None and note[0] <= time_ms:
+                    if note[0] == time_ms:
+                        here[note[2]] = note[1]
+                    note = next(note_rows, None)
+            yield Value(time_ms, float(value), here.get(device, NOT_JUDGED), device)
+
+
+def _all_dropped(error: DataRefused, n_points: int) -> bool:
+    """Of a type conflict the server counts `reading` lines, of a retention both lines of a point."""
+    if error.dropped is None:
+        return False
+    return error.dropped >= (n_points if "type conflict" in str(error) else 2 * n_points)
+
+
+def _ns(time_ms: int) -> int:
+    return min(max(time_ms, -TIME_LIMIT_MS), TIME_LIMIT_MS) * _NS
+
+
+def _quoted(text: str) -> str:
+    return re.sub(r'(["\\])', r"\\\1", text)

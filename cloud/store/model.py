@@ -1,0 +1,155 @@
+"""What a store of readings keeps, and the one contract that both stores pass.
+
+A point is one reading of one device at one station. Its key is (station, device, time): writing the same key
+again merges the channels and the last value wins, so a replay changes nothing. A write is durable when it
+returns. Times are milliseconds since 1970 in UTC; a quality is a letter and reason codes ("X range").
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Protocol
+
+from schemas.channels import ChannelError, is_name, split
+
+NOT_JUDGED = "Z"
+TIME_LIMIT_MS = 9_200_000_000_000  # what both stores can hold: InfluxDB's nanoseconds end in the year 2262
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One reading: `values` by channel, `quality` by channel ("S" or "X range"; a channel without is "Z")."""
+
+    station: str
+    device: str
+    time_ms: int
+    values: Mapping[str, float]
+    quality: Mapping[str, str]
+    generation: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PointKey:
+    """What identifies a stored point."""
+
+    station: str
+    device: str
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a series."""
+
+    time_ms: int
+    value: float
+    quality: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest value of one channel at one station."""
+
+    station: str
+    channel: str
+    time_ms: int
+    value: float
+    quality: str
+    device: str
+
+
+class Store(Protocol):
+    """Safe to call from several threads. Every method may raise StoreUnavailable or StoreRefused."""
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Durable when it returns. Raises PointsRejected; what is not named there is written."""
+
+    def delete(self, keys: Sequence[PointKey]) -> None:
+        """Keys that are not there are no error."""
+
+    def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
+        """The newest value of every channel of the stations (None: of all)."""
+
+    def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+        """The values in [start, end), by time, streamed. Raises schemas.channels.ChannelError."""
+
+    def channels(self, station: str) -> list[str]:
+        """What the station has values of, sorted."""
+
+    def identities(self, device: str) -> Iterator[tuple[int, int]]:
+        """(generation, seq) of everything stored, in no order; several points may carry the same."""
+
+    def count(self) -> int:
+        """How many points are stored. Reads much of the store."""
+
+    def ping(self) -> None:
+        """Returns if the store answers and lets us in."""
+
+    def close(self) -> None:
+        """Ends connections; what was written stays."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot answer now: try again, after `retry_after_s` where it said so."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreRefused(Exception):
+    """The store will go on refusing until a person acts; the message is one sentence with the way out."""
+
+
+class StoreUrlError(ValueError):
+    """The text does not name a store; the message says what is allowed."""
+
+
+class PointsRejected(Exception):
+    """These points cannot be stored, ever; every other point of the batch is written."""
+
+    def __init__(self, points: Sequence[Point], reason: str) -> None:
+        super().__init__(f"{len(points)} points cannot be stored: {reason}")
+        self.points = tuple(points)
+        self.reason = reason
+
+
+_is_name = lru_cache(maxsize=65536)(is_name)
+
+
+@lru_cache(maxsize=4096)
+def _is_channel(channel: str) -> bool:
+    try:
+        split(channel)
+    except ChannelError:
+        return False
+    return True
+
+
+def fault(point: Point) -> str:
+    """Why no store may hold the point, or ""."""
+    if not (_is_name(point.station) and _is_name(point.device)):
+        return f"{point.device!r} at {point.station!r}: not the name of a device and a station"
+    if not -TIME_LIMIT_MS < point.time_ms < TIME_LIMIT_MS:
+        return f"time {point.time_ms} ms is outside the years 1678 to 2261"
+    if not point.values:
+        return f"a reading of {point.device} without values"
+    for channel, value in point.values.items():
+        if not _is_channel(channel):
+            return f"{channel!r} is not a channel"
+        if not isfinite(value):
+            return f"{channel} of {point.device} is {value!r}, not a number"
+    return ""
+
+
+def sift(points: Sequence[Point]) -> tuple[Sequence[Point], list[Point], str]:
+    """(what may be stored, what may not, the first reason)."""
+    faults = [fault(point) for point in points]
+    if not any(faults):
+        return points, [], ""
+    good = [point for point, reason in zip(points, faults, strict=True) if not reason]
+    bad = [point for point, reason in zip(points, faults, strict=True) if reason]
+    return good, bad, next(reason for reason in faults if reason)

@@ -1,0 +1,208 @@
+"""The embedded store: one SQLite file in WAL mode, written and read by several processes at once.
+
+A series is (station, channel); `value` is clustered by (series, time), so a series is one range scan, and `latest`
+is kept in the transaction that writes. Reads go page by page and hold no snapshot in between, so a slow client
+keeps no checkpoint waiting.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from cloud.store.model import (
+    NOT_JUDGED,
+    Latest,
+    Point,
+    PointKey,
+    PointsRejected,
+    Value,
+    sift,
+)
+from cloud.store.sqlite_file import SqliteFile
+from schemas.channels import split
+
+PAGE = 4096  # rows a read takes at once
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS series (
+  id INTEGER PRIMARY KEY, station TEXT NOT NULL, channel TEXT NOT NULL, UNIQUE (station, channel));
+CREATE TABLE IF NOT EXISTS value (
+  series INTEGER NOT NULL, time_ms INTEGER NOT NULL, device INTEGER NOT NULL,
+  value REAL NOT NULL, quality TEXT NOT NULL,
+  PRIMARY KEY (series, time_ms, device)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reading (
+  device INTEGER NOT NULL, time_ms INTEGER NOT NULL, station TEXT NOT NULL, generation INTEGER, seq INTEGER,
+  PRIMARY KEY (device, time_ms, station)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latest (
+  series INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, device INTEGER NOT NULL,
+  value REAL NOT NULL, quality TEXT NOT NULL);
+"""
+_PUT_VALUE = (
+    "INSERT INTO value VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET value=excluded.value, quality=excluded.quality"
+)
+_PUT_READING = (
+    "INSERT INTO reading VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET "
+    "generation=coalesce(excluded.generation, generation), seq=coalesce(excluded.seq, seq)"
+)
+_PUT_LATEST = (
+    "INSERT INTO latest VALUES (?,?,?,?,?) ON CONFLICT (series) DO UPDATE SET time_ms=excluded.time_ms, "
+    "device=excluded.device, value=excluded.value, quality=excluded.quality WHERE excluded.time_ms >= time_ms"
+)
+_LATEST = (
+    "SELECT s.station, s.channel, l.time_ms, l.value, l.quality, d.name "
+    "FROM latest l JOIN series s ON s.id = l.series JOIN device d ON d.id = l.device"
+)
+_SERIES = (
+    "SELECT v.time_ms, v.value, v.quality, d.name, v.device FROM value v JOIN device d ON d.id = v.device "
+    "WHERE v.series = ? AND (v.time_ms, v.device) > (?, ?) AND v.time_ms < ? ORDER BY v.time_ms, v.device LIMIT ?"
+)
+_IDENTITIES = (
+    "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
+    "AND seq IS NOT NULL ORDER BY time_ms, station LIMIT ?"
+)
+_Row = tuple[int, int, int, float, str]  # series, time_ms, device, value, quality
+
+
+class SqliteStore:
+    """A Store in one file. Raises StoreRefused where the file cannot be opened or is something else."""
+
+    def __init__(self, path: str) -> None:
+        self._file = SqliteFile(path, _SCHEMA, SCHEMA_VERSION)
+        self._series: dict[tuple[str, str], int] = {}
+        self._devices: dict[str, int] = {}
+
+    def write(self, points: Sequence[Point]) -> None:
+        good, bad, reason = sift(points)
+        if good:
+            with self._changing() as db:
+                devices = self._device_ids(db, {point.device for point in good})
+                series = self._series_ids(db, {(point.station, channel) for point in good for channel in point.values})
+                rows = _rows(good, series, devices)
+                db.executemany(_PUT_VALUE, rows)
+                db.executemany(
+                    _PUT_READING, ((devices[p.device], p.time_ms, p.station, p.generation, p.seq) for p in good)
+                )
+                db.executemany(_PUT_LATEST, _newest(rows))
+        if bad:
+            raise PointsRejected(bad, reason)
+
+    def delete(self, keys: Sequence[PointKey]) -> None:
+        with self._changing() as db:
+            for key in keys:
+                self._delete(db, key)
+
+    def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
+        if stations is None:
+            with self._file.reading() as db:
+                return [Latest(*row) for row in db.execute(_LATEST)]
+        found: list[Latest] = []
+        for start in range(0, len(stations), 500):
+            some = tuple(stations[start : start + 500])
+            marks = ",".join("?" * len(some))
+            with self._file.reading() as db:
+                found += [Latest(*row) for row in db.execute(f"{_LATEST} WHERE s.station IN ({marks})", some)]
+        return found
+
+    def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+        split(channel)
+        return self._series_pages(station, channel, start_ms, end_ms)
+
+    def channels(self, station: str) -> list[str]:
+        with self._file.reading() as db:
+            query = "SELECT channel FROM series JOIN latest ON series = id WHERE station = ? ORDER BY channel"
+            return [channel for (channel,) in db.execute(query, (station,))]
+
+    def identities(self, device: str) -> Iterator[tuple[int, int]]:
+        after, station = -(2**63), ""
+        while True:
+            with self._file.reading() as db:
+                row = db.execute("SELECT id FROM device WHERE name = ?", (device,)).fetchone()
+                rows = db.execute(_IDENTITIES, (*row, after, station, PAGE)).fetchall() if row else []
+            for generation, seq, after, station in rows:  # noqa: B007 (the last ones are where the next page starts)
+                yield generation or 0, seq
+            if len(rows) < PAGE:
+                return
+
+    def count(self) -> int:
+        with self._file.reading() as db:
+            return int(db.execute("SELECT count(*) FROM reading").fetchone()[0])
+
+    def ping(self) -> None:
+        with self._file.reading() as db:
+            db.execute("SELECT 1 FROM latest LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _series_pages(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+        after, device = _fit(start_ms) - 1, 2**62
+        end_ms = _fit(end_ms)
+        while True:
+            with self._file.reading() as db:
+                known = "SELECT id FROM series WHERE station = ? AND channel = ?"
+                row = db.execute(known, (station, channel)).fetchone()
+                rows = db.execute(_SERIES, (*row, after, device, end_ms, PAGE)).fetchall() if row else []
+            for after, value, quality, name, device in rows:  # noqa: B007
+                yield Value(after, value, quality, name)
+            if len(rows) < PAGE:
+                return
+
+    def _delete(self, db: sqlite3.Connection, key: PointKey) -> None:
+        device = db.execute("SELECT id FROM device WHERE name = ?", (key.device,)).fetchone()
+        if device is None:
+            return
+        ids = [row[0] for row in db.execute("SELECT id FROM series WHERE station = ?", (key.station,))]
+        where = [(series, key.time_ms, *device) for series in ids]
+        db.executemany("DELETE FROM value WHERE series = ? AND time_ms = ? AND device = ?", where)
+        db.execute(
+            "DELETE FROM reading WHERE device = ? AND time_ms = ? AND station = ?", (*device, key.time_ms, key.station)
+        )
+        for row in where:
+            if db.execute("DELETE FROM latest WHERE series = ? AND time_ms = ? AND device = ?", row).rowcount:
+                db.execute(
+                    "INSERT INTO latest SELECT series, time_ms, device, value, quality FROM value "
+                    "WHERE series = ? ORDER BY time_ms DESC, device DESC LIMIT 1",
+                    row[:1],
+                )
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file.changing() as db:
+                yield db
+        except BaseException:
+            self._series.clear()  # ids that this transaction gave out are void with it
+            self._devices.clear()
+            raise
+
+    def _device_ids(self, db: sqlite3.Connection, names: set[str]) -> dict[str, int]:
+        for name in names - self._devices.keys():
+            db.execute("INSERT INTO device (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+            (self._devices[name],) = db.execute("SELECT id FROM device WHERE name = ?", (name,)).fetchone()
+        return self._devices
+
+    def _series_ids(self, db: sqlite3.Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        for key in keys - self._series.keys():
+            db.execute("INSERT INTO series (station, channel) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+            (self._series[key],) = db.execute("SELECT id FROM series WHERE station = ? AND channel = ?", key).fetchone()
+        return self._series
+
+
+def _rows(points: Iterable[Point], series: dict[tuple[str, str], int], devices: dict[str, int]) -> list[_Row]:
+    """In the order of the table, so that neighbours land on the same page; the sort is stable: the last write wins."""
+    rows: list[_Row] = []
+    for point in points:
+        station, time_ms, device, quality = point.station, point.time_ms, devices[point.device], point.quality
+        for channel, value in point.values.items():
+            rows.append((series[station, channel], time_ms, device, value, quality.get(channel, NOT_JUDGED)))
+    rows.sort(key=lambda row: row[:2])
+    return rows
+
+
+def _newest(rows: list[_Row]) -> Iterable[_Row]:
+    return {row[0]: row for row in rows}.values()
+
+
+def _fit(time_ms: int) -> int:
+    return min(max(time_ms, -(2**62)), 2**62)

@@ -1,0 +1,135 @@
+"""MAC commands as one table, read and written from it.
+
+The rule: a command is a row; its payload is one little-endian number cut into bit fields. What is unknown or cut off
+becomes a command of that name, never an exception: after an unknown identifier nobody knows where the next one
+starts, so every byte from there on is reported as unknown and nothing is acted on.
+Specification: LoRaWAN 1.0.4, sections 5 and (Class B, read only so that they can be skipped) 11 to 14.
+"""
+
+from collections import namedtuple
+
+from edge.lorawan.frames import FrameError
+from edge.lorawan.security import DOWN, UP
+
+Command = namedtuple("Command", ("name", "cid", "fields"))  # fields: dict of name -> int or bool
+UNKNOWN, INCOMPLETE = "Unknown", "Incomplete"
+
+_U, _S, _B, _HZ, _DBM = range(5)  # unsigned, two's complement, bool, units of 100 Hz, index into EIRP_DBM
+EIRP_DBM = (8, 10, 12, 13, 14, 16, 18, 20, 21, 24, 26, 27, 29, 30, 33, 36)
+
+_INDEX, _FREQUENCY = ("channel_index", 0, 8, _U), ("frequency_hz", 8, 24, _HZ)
+_HZ_OK, _DR_OK = ("frequency_ack", 0, 1, _B), ("data_rate_ack", 1, 1, _B)
+
+# (identifier, direction, name, payload bytes, ((field, first bit, bits, kind), …))
+TABLE = (
+    (0x02, UP, "LinkCheckReq", 0, ()),
+    (0x02, DOWN, "LinkCheckAns", 2, (("margin", 0, 8, _U), ("gateway_count", 8, 8, _U))),
+    (0x03, DOWN, "LinkADRReq", 4, (
+        ("tx_power_index", 0, 4, _U), ("data_rate_index", 4, 4, _U), ("channel_mask", 8, 16, _U),
+        ("nb_trans", 24, 4, _U), ("channel_mask_control", 28, 3, _U),
+    )),
+    (0x03, UP, "LinkADRAns", 1, (
+        ("channel_mask_ack", 0, 1, _B), ("data_rate_index_ack", 1, 1, _B), ("tx_power_index_ack", 2, 1, _B),
+    )),
+    (0x04, DOWN, "DutyCycleReq", 1, (("max_duty_cycle", 0, 4, _U),)),
+    (0x04, UP, "DutyCycleAns", 0, ()),
+    (0x05, DOWN, "RXParamSetupReq", 4, (
+        ("rx2_data_rate_index", 0, 4, _U), ("rx1_dr_offset", 4, 3, _U), ("rx2_frequency_hz", 8, 24, _HZ),
+    )),
+    (0x05, UP, "RXParamSetupAns", 1, (
+        ("rx2_frequency_ack", 0, 1, _B), ("rx2_dr_ack", 1, 1, _B), ("rx1_dr_offset_ack", 2, 1, _B),
+    )),
+    (0x06, DOWN, "DevStatusReq", 0, ()),
+    (0x06, UP, "DevStatusAns", 2, (("battery", 0, 8, _U), ("margin", 8, 6, _S))),
+    (0x07, DOWN, "NewChannelReq", 5, (_INDEX, _FREQUENCY, ("min_dr", 32, 4, _U), ("max_dr", 36, 4, _U))),
+    (0x07, UP, "NewChannelAns", 1, (_HZ_OK, _DR_OK)),
+    (0x08, DOWN, "RXTimingSetupReq", 1, (("delay", 0, 4, _U),)),
+    (0x08, UP, "RXTimingSetupAns", 0, ()),
+    (0x09, DOWN, "TxParamSetupReq", 1, (
+        ("max_eirp_dbm", 0, 4, _DBM), ("uplink_dwell", 4, 1, _B), ("downlink_dwell", 5, 1, _B),
+    )),
+    (0x09, UP, "TxParamSetupAns", 0, ()),
+    (0x0A, DOWN, "DlChannelReq", 4, (_INDEX, _FREQUENCY)),
+    (0x0A, UP, "DlChannelAns", 1, (_HZ_OK, ("uplink_frequency_ack", 1, 1, _B))),
+    (0x0D, UP, "DeviceTimeReq", 0, ()),
+    (0x0D, DOWN, "DeviceTimeAns", 5, (("gps_seconds", 0, 32, _U), ("fraction_256ths", 32, 8, _U))),
+    (0x10, UP, "PingSlotInfoReq", 1, (("period", 0, 3, _U),)),
+    (0x10, DOWN, "PingSlotInfoAns", 0, ()),
+    (0x11, DOWN, "PingSlotChannelReq", 4, (("frequency_hz", 0, 24, _HZ), ("data_rate_index", 24, 4, _U))),
+    (0x11, UP, "PingSlotChannelAns", 1, (_HZ_OK, _DR_OK)),
+    (0x12, UP, "BeaconTimingReq", 0, ()),
+    (0x12, DOWN, "BeaconTimingAns", 3, (("delay", 0, 16, _U), ("channel_index", 16, 8, _U))),
+    (0x13, DOWN, "BeaconFreqReq", 3, (("frequency_hz", 0, 24, _HZ),)),
+    (0x13, UP, "BeaconFreqAns", 1, (_HZ_OK,)),
+)  # fmt: skip
+
+_BY_CID = {(row[0], row[1]): row for row in TABLE}
+_BY_NAME = {row[2]: row for row in TABLE}
+
+
+def parse(data, direction):
+    """The commands (list of Command) in FOpts or in the decrypted payload of port 0; `direction` is UP or DOWN."""
+    commands: list = []
+    at, n = 0, len(data)
+    while at < n:
+        cid = data[at]
+        row = _BY_CID.get((cid, direction))
+        if row is None:
+            return commands + [Command(UNKNOWN, c, {"cid": c}) for c in data[at:]]
+        end = at + 1 + row[3]
+        if end > n:
+            commands.append(Command(INCOMPLETE, cid, {"cid": cid, "command": row[2], "bytes_missing": end - n}))
+            return commands
+        payload = int.from_bytes(data[at + 1 : end], "little")
+        commands.append(Command(row[2], cid, {f: _read(payload, shift, bits, k) for f, shift, bits, k in row[4]}))
+        at = end
+    return commands
+
+
+def build(name, **fields):
+    """One command as bytes; fields that are left out are 0. Raises FrameError for unknown names and bad values."""
+    row = _BY_NAME.get(name)
+    if row is None:
+        raise FrameError("there is no MAC command '%s'" % name)
+    payload = 0
+    for field, shift, bits, kind in row[4]:
+        payload |= _write(name, field, fields.pop(field, None), bits, kind) << shift
+    if fields:
+        raise FrameError("%s has no field '%s'" % (name, sorted(fields)[0]))
+    return bytes((row[0],)) + payload.to_bytes(row[3], "little")
+
+
+def length(command):
+    """Bytes a parsed command took, its identifier included."""
+    if command.name == UNKNOWN:
+        return 1
+    row = _BY_NAME[command.fields["command"] if command.name == INCOMPLETE else command.name]
+    return 1 + row[3] - command.fields.get("bytes_missing", 0)
+
+
+def _read(payload, shift, bits, kind):
+    value = payload >> shift & (1 << bits) - 1
+    if kind == _B:
+        return value == 1
+    if kind == _HZ:
+        return value * 100
+    if kind == _DBM:
+        return EIRP_DBM[value]
+    if kind == _S and value >> bits - 1:
+        return value - (1 << bits)
+    return value
+
+
+def _write(name, field, value, bits, kind):
+    raw = value or 0
+    if kind == _HZ:
+        raw, rest = divmod(raw, 100)
+        raw = -1 if rest else raw
+    elif kind == _DBM:
+        raw = EIRP_DBM.index(value) if value in EIRP_DBM else (-1 if value is not None else 0)
+    elif kind == _S and -(1 << bits - 1) <= raw < 1 << bits - 1:
+        return raw & (1 << bits) - 1
+    raw = int(raw)
+    if not 0 <= raw < 1 << bits - (kind == _S):
+        raise FrameError("%s: %s cannot be %r" % (name, field, value))
+    return raw

@@ -1,0 +1,80 @@
+"""What the gateway counts, and a log that does not repeat itself."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gateway.decode import Read
+
+KEYS_MAX = 10_000
+
+
+@dataclass
+class GatewayCounters:
+    """Since the start of the process."""
+
+    datagrams: int = 0
+    bad_datagrams: int = 0  # not of the protocol
+    refused_datagrams: int = 0  # from a gateway that is not on the list
+    bad_objects: int = 0  # rxpk that could not be read
+    bad_checksums: int = 0  # frames whose physical checksum is wrong or missing
+    not_captured: int = 0  # frames and events that were not acknowledged, because the spool could not take them
+    frames: int = 0  # transmissions, however many gateways heard them
+    outcomes: Counter[str] = field(default_factory=Counter)  # of frames, see network.Outcome
+    events: Counter[str] = field(default_factory=Counter)  # of other networks, by type
+    unmapped: Counter[str] = field(default_factory=Counter)  # decoders' names that we have no channel for
+    undecoded: int = 0
+    readings: int = 0  # new in the spool
+    published: int = 0  # taken by the broker, repetitions included
+    acknowledged: int = 0  # stored by the cloud for good
+    bad_acknowledgements: int = 0
+    downlinks: int = 0
+    downlinks_failed: Counter[str] = field(default_factory=Counter)
+    connections: int = 0  # to the broker
+    faults: int = 0  # errors of our own; each is in the log
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for metrics and the status message."""
+        return asdict(self)
+
+
+class Faults:
+    """One line for the first fault of a kind, then at most one a minute with their number."""
+
+    def __init__(self, log: logging.Logger, clock_s: Callable[[], float], every_s: float = 60) -> None:
+        self._log = log
+        self._clock_s = clock_s
+        self._every_s = every_s
+        self._last_s: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+
+    def report(self, kind: str, line: str) -> None:
+        """Logs the line, or counts it."""
+        now_s = self._clock_s()
+        last_s = self._last_s.get(kind)
+        if last_s is not None and now_s - last_s < self._every_s:
+            self._held[kind] += 1
+            return
+        if len(self._last_s) >= KEYS_MAX:
+            self._last_s.clear()
+        self._last_s[kind] = now_s
+        held = self._held.pop(kind, 0)
+        self._log.warning("%s", line + (f" (and {held} more like it)" if held else ""))
+
+
+def note_read(device: str, read: Read, counters: GatewayCounters, faults: Faults) -> None:
+    """Counts and logs what did not become a reading."""
+    for value in read.unmapped:
+        known = value.name in counters.unmapped or len(counters.unmapped) < KEYS_MAX
+        counters.unmapped[value.name if known else "other"] += 1
+        line = "%s sends %s = %r, which is not published: %s" % (device, value.name, value.value, value.reason)
+        faults.report("unmapped" + device + value.name, line)
+    if read.undecoded:
+        counters.undecoded += 1
+        line = "a payload of %s gave no reading and is kept: %s" % (
+            device or "an unnamed device",
+            read.undecoded.reason,
+        )
+        faults.report("undecoded" + device, line)

@@ -1,0 +1,114 @@
+"""One SQLite file in the spool folder for everything the gateway must not forget.
+
+Write-ahead log and a flush to the disk at every commit (synchronous=FULL): what was committed survives kill -9
+and a power cut. Spool and LoRaWAN sessions share the file, so that a frame's readings, its frame counter and the
+removal of its captured datagram are one transaction. A second gateway in the same folder is refused.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SCHEMA = (
+    """
+    CREATE TABLE captured (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, source TEXT NOT NULL,
+        received_ms INTEGER NOT NULL, payload BLOB NOT NULL);
+    CREATE TABLE reading (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, generation INTEGER, seq INTEGER,
+        position INTEGER NOT NULL, time TEXT NOT NULL, time_rank INTEGER NOT NULL, body BLOB NOT NULL);
+    CREATE UNIQUE INDEX reading_counted ON reading (device, generation, seq, position) WHERE seq IS NOT NULL;
+    CREATE UNIQUE INDEX reading_timed ON reading (device, time, position) WHERE seq IS NULL;
+    CREATE TABLE undecoded (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, received_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL, fport INTEGER, payload BLOB NOT NULL, link TEXT NOT NULL);
+    CREATE TABLE session (
+        device TEXT NOT NULL, join_nonce INTEGER NOT NULL, dev_addr TEXT NOT NULL, state TEXT NOT NULL,
+        PRIMARY KEY (device, join_nonce)) WITHOUT ROWID;
+    CREATE INDEX session_address ON session (dev_addr);
+    CREATE TABLE dev_nonce (
+        device TEXT NOT NULL, dev_nonce INTEGER NOT NULL, PRIMARY KEY (device, dev_nonce)) WITHOUT ROWID;
+    CREATE TABLE joined (device TEXT PRIMARY KEY, join_nonce INTEGER NOT NULL) WITHOUT ROWID;
+    """,
+)  # one script a version; what has been released is never edited
+
+
+class StorageError(Exception):
+    """The spool cannot be used; the message says what to do."""
+
+
+class Database:
+    """The gateway's file, open and locked for this process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises StorageError where the folder cannot be used or another gateway uses it."""
+        self.folder = folder
+        self.rollbacks = 0  # whoever keeps figures about the tables counts again when this moves
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder / "gateway.lock")
+            self._db = sqlite3.connect(folder / "gateway.db", isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            raise self._error(error) from error
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """One statement. Raises StorageError."""
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, on the disk when the block is left; within another, part of that one. Raises StorageError."""
+        if self._is_open():
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._is_open():  # a full disk may have rolled it back already
+                self._db.execute("ROLLBACK")
+            self.rollbacks += 1
+            if isinstance(error, sqlite3.Error):
+                raise self._error(error) from error
+            raise
+
+    def close(self) -> None:
+        """Closes the file; another gateway may have it then."""
+        self._db.close()
+        self._lock.close()
+
+    def _is_open(self) -> bool:
+        return self._db.in_transaction
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(SCHEMA):
+            raise StorageError("the spool in %s is from a newer klimanetz; install that one again" % self.folder)
+        for number, script in enumerate(SCHEMA[version:], version + 1):
+            self._db.executescript("BEGIN;%s;PRAGMA user_version=%d;COMMIT" % (script, number))
+
+    def _error(self, error: Exception) -> StorageError:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
+            return StorageError("the disk of the spool %s is full; free some space, nothing is lost" % self.folder)
+        return StorageError("the spool %s cannot be used (%s); see to the folder or set another" % (self.folder, error))
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """A lock that the operating system takes back when this process ends, however it ends."""
+    lock = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise StorageError("another gateway uses the spool %s; stop it or set another folder" % path.parent) from None
+    return lock

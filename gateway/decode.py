@@ -1,0 +1,76 @@
+"""From a LoRaWAN payload to readings, whichever network it came through: the codec, then identity and time.
+
+Our own frames carry both. A device of another make gets (join session, frame counter, position in the frame), and its
+time is the frame's own, else the network's, else our clock at reception. What no codec can read is `undecoded` with
+the reason, never nothing; values without a channel of ours are `unmapped`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from gateway.codecs.codec import CodecError, Decoded
+from gateway.codecs.registry import codec
+from gateway.mapping import Unmapped
+from gateway.readings import to_readings
+from gateway.spool import Undecoded
+from schemas.models import Link, Reading, TimeSource
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A decrypted payload and what is known of it."""
+
+    device: str
+    codec: str
+    data: bytes
+    fport: int
+    generation: int | None  # the join session; with fcnt the identity of readings that carry none
+    fcnt: int | None
+    received_ms: int
+    link: Link
+    time: datetime | None = None  # of reception, by a network's clock
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a payload gave."""
+
+    readings: tuple[Reading, ...] = ()
+    unmapped: tuple[Unmapped, ...] = ()
+    undecoded: Undecoded | None = None
+
+
+def decode(payload: Payload) -> Read:
+    """Readings with a time, or why there are none."""
+    received = payload.time or datetime.fromtimestamp(payload.received_ms / 1000, UTC)
+    try:
+        decoded = codec(payload.codec).decode(payload.data, payload.fport)
+        readings = to_readings(payload.device, decoded, received, payload.link)
+    except CodecError as error:
+        return Read(undecoded=_undecoded(payload, str(error)))
+    except ValidationError as error:
+        return Read(undecoded=_undecoded(payload, "not a reading: %s" % error.errors()[0]["msg"]))
+    unmapped = tuple(_unmapped(decoded))
+    if not readings:
+        return Read((), unmapped, _undecoded(payload, "no value that we have a channel for"))
+    return Read(tuple(_identified(reading, payload) for reading in readings), unmapped)
+
+
+def _identified(reading: Reading, payload: Payload) -> Reading:
+    update: dict[str, object] = {}
+    if reading.seq is None and payload.generation is not None and payload.fcnt is not None:
+        update = {"generation": payload.generation, "seq": payload.fcnt}
+    if payload.time is not None and reading.time_source is TimeSource.RECEIVER:
+        update["time_source"] = TimeSource.NETWORK
+    return reading.model_copy(update=update) if update else reading
+
+
+def _unmapped(decoded: list[Decoded]) -> list[Unmapped]:
+    reason = "no quantity of ours"
+    return [Unmapped(name, value, reason) for one in decoded for name, value in one.unmapped.items()]
+
+
+def _undecoded(payload: Payload, reason: str) -> Undecoded:
+    return Undecoded(payload.device, payload.received_ms, reason, payload.data, payload.fport, payload.link)

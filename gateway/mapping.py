@@ -1,0 +1,155 @@
+"""From what a network's own decoder made of a payload to our channels.
+
+Decoders name and nest as they like, and write numbers as text, with or without a unit. A value is taken only where
+name and unit leave one meaning (`vendor_names`); everything else comes back in `unmapped` with its reason, so that
+it is counted and an operator can name it (`names`: their name, dots between levels, to our channel, or to "" for
+what is to be ignored). A place is what follows a known name: `soil_moisture_30cm`; a bare number is a channel number
+as in Cayenne LPP, `{"temperatureSensor": {"1": …, "2": …}}`: the first is plain, the others are `@ch2` and so on.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway import vendor_names as vendor
+from schemas.channels import ChannelError, join, split
+
+LEAVES_MAX = 200
+DEPTH_MAX = 6
+_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)\s*([^\d\s].{0,15})?\s*")
+_TRAILING_PLACE = re.compile(r"(.+?)[_ .-]+(\d{1,4}(?:cm|m)?)")
+_PM_DECIMAL = re.compile(r"(?i)pm[_ .]?(1|10)[_.]0(?!\d)")  # PM1.0 is not PM10
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A value without a channel."""
+
+    name: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Values by channel, in our units, and what is left."""
+
+    values: dict[str, float]
+    unmapped: tuple[Unmapped, ...]
+
+
+def map_object(decoded: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Mapped:
+    """The channels in a decoder's output. Nothing is lost: what is not in `values` is in `unmapped`."""
+    leaves = list(_leaves(decoded, ()))
+    soil_probe = any(_squeezed(path[-1]) in vendor.SOIL for path, _, _ in leaves) and not any(
+        vendor.NAMES.get(_squeezed("".join(path))) == "soil_temperature" for path, _, _ in leaves
+    )
+    values: dict[str, float] = {}
+    unmapped: list[Unmapped] = []
+    for path, value, unit in leaves[:LEAVES_MAX]:
+        name = ".".join(path)
+        given = (names or {}).get(name)
+        if given == "":
+            continue
+        try:
+            channel, number = _taken(path, value, unit, given, soil_probe)
+            plain, _, place = channel.partition("@")
+            if place.startswith("ch") and plain not in values:
+                channel = plain  # as the Cayenne LPP codec has it: the first one has no place
+            if channel in values:
+                raise _NotTaken("there is another %s in this message" % channel)
+            values[channel] = number
+        except _NotTaken as no:
+            unmapped.append(Unmapped(name, value, str(no)))
+    unmapped += [Unmapped(".".join(path), value, "too many values") for path, value, _ in leaves[LEAVES_MAX:]]
+    return Mapped(values, tuple(unmapped))
+
+
+class _NotTaken(Exception):
+    """Why a value has no channel."""
+
+
+def _taken(path: Path, value: Any, unit: str, given: str | None, soil_probe: bool) -> tuple[str, float]:
+    number, written = _number(value)
+    unit = unit or written
+    channel, key = (given, "") if given else _channel(path)
+    if soil_probe and key in vendor.AIR_OR_SOIL:
+        raise _NotTaken("air or soil? this device has a soil probe")
+    try:
+        quantity, _ = split(channel)
+    except ChannelError as error:
+        raise _NotTaken(str(error)) from None
+    if not unit and key in vendor.NEEDS_UNIT:
+        raise _NotTaken("no unit")
+    if not unit and key in vendor.VOLTS_OR_PERCENT and (number == int(number) or not 0.5 < number < 5):
+        raise _NotTaken("volts or per cent?")  # makers send per cent as whole numbers and volts with decimals
+    if quantity.unit == "°C" and number in vendor.NO_PROBE:
+        raise _NotTaken("no probe is connected")
+    if key in vendor.IN_MILLIVOLT:
+        unit = unit or "mV"
+    return channel, _in_our_unit(number, unit, quantity.unit)
+
+
+def _channel(path: Path) -> tuple[str, str]:
+    """`(channel, squeezed name)` of a path. Raises _NotTaken."""
+    while len(path) > 1 and (_squeezed(path[0]) in vendor.GROUPS or path[0].isdigit()):
+        path = path[1:]
+    place = ""
+    key = _squeezed("".join(path))
+    if _quantity(key) is None:
+        match = _TRAILING_PLACE.fullmatch(".".join(path))
+        if match:
+            key, place = _squeezed(match[1]), "ch" + match[2] if match[2].isdigit() else match[2]
+    quantity = _quantity(key)
+    if quantity is None:
+        raise _NotTaken("no quantity of ours has this name")
+    return join(quantity, place), key
+
+
+def _quantity(key: str) -> str | None:
+    return "battery" if key in vendor.IN_MILLIVOLT else vendor.NAMES.get(key)
+
+
+def _squeezed(name: str) -> str:
+    name = _PM_DECIMAL.sub(r"pm\1", name)
+    return re.sub(r"[^0-9a-z]", "", name.lower())
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any, str]]:
+    """`(path, value, unit)` of everything that is not a container; `{"value": 1, "unit": "V"}` is one value."""
+    if isinstance(value, dict) and "value" in value and not isinstance(value["value"], dict | list):
+        unit = value.get("unit")
+        yield path or ("value",), value["value"], unit if isinstance(unit, str) else ""
+    elif isinstance(value, dict | list) and len(path) < DEPTH_MAX:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from _leaves(inner, (*path, str(key)))
+    elif value is not None and path:
+        yield path, value, ""
+
+
+def _number(value: Any) -> tuple[float, str]:
+    """`(number, unit)`; decoders write `21.5`, `"21.5"` and `"21.5 °C"`."""
+    if isinstance(value, str):
+        match = _NUMBER.fullmatch(value)
+        if match is None:
+            raise _NotTaken("not a number")
+        return float(match[1]), (match[2] or "").strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _NotTaken("not a number")
+    if not abs(value) < 1e18:
+        raise _NotTaken("not a finite number")
+    return float(value), ""
+
+
+def _in_our_unit(number: float, unit: str, ours: str) -> float:
+    if not unit or unit == ours:
+        return number
+    written = re.sub(r"[\s.⋅·*^]", "", unit.lower()).translate(str.maketrans("μ³²⁻¹", "µ32-1"))
+    conversion = vendor.UNITS.get(ours, {}).get(written)
+    if conversion is None:
+        raise _NotTaken("the unit %s cannot be turned into %s" % (unit, ours))
+    factor, offset = conversion
+    return round(number * factor + offset, 6)

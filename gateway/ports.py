@@ -1,0 +1,42 @@
+"""What the gateway needs of other parts: small protocols, handed in by the wiring."""
+
+from typing import Protocol
+
+from edge.lorawan.session import Session
+from schemas.models import Device
+
+
+class DeviceDirectory(Protocol):
+    """Who is who. EUIs and addresses are lower-case hex, most significant byte first. Answers at once, from memory."""
+
+    def by_dev_eui(self, dev_eui: str) -> Device | None:
+        """The LoRaWAN device with this EUI."""
+
+    def by_dev_addr(self, dev_addr: str) -> list[Device]:
+        """The devices activated by personalisation that have this address; several may share one."""
+
+
+class SessionStore(Protocol):
+    """LoRaWAN sessions and used DevNonces, by DevEUI (a device without one: its name).
+
+    A session is one join: (device, join nonce), 0 for activation by personalisation. What is written here has to be
+    durable before anything that follows from it leaves the house, an answer above all.
+    """
+
+    def at_address(self, dev_addr: str) -> list[tuple[str, Session]]:
+        """(device, session) of every join that got this address, the newest join first."""
+
+    def get(self, device: str, join_nonce: int) -> Session | None:
+        """One session."""
+
+    def join_nonce(self, device: str) -> int:
+        """The one of the newest join, 0 before the first."""
+
+    def is_used(self, device: str, dev_nonce: int) -> bool:
+        """Whether a join of this device had this DevNonce."""
+
+    def add(self, device: str, session: Session) -> None:
+        """A join that is answered now: its DevNonce is used. The one before stays until the device uses this."""
+
+    def save(self, device: str, session: Session) -> None:
+        """A session that has been used: its counters. Older ones of the device end here."""

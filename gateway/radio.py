@@ -1,0 +1,195 @@
+"""Datagrams in, answers and downlinks out: what the gateway does with what packet forwarders send. No socket, no clock.
+
+The rule: nothing is acknowledged before it is on the disk. A datagram with frames is captured, then answered, then
+its frames wait a moment for other gateways. A frame's readings, its frame counter and the removal of the captured
+datagram are one transaction: a process that dies anywhere begins again where it was. Downlinks leave after that.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway import semtech_udp
+from gateway.counters import Faults, GatewayCounters, note_read
+from gateway.database import Database, StorageError
+from gateway.decode import Read
+from gateway.dedup import Deduplicator, Heard, Reception
+from gateway.forwarders import Address, Forwarders
+from gateway.network import Downlink, Handled, Network, Outcome
+from gateway.semtech_json import Crc
+from gateway.spool import GWMP, Input, Spool, Undecoded
+
+Outgoing = list[tuple[bytes, Address]]
+TX_ERRORS = {"TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED"}
+RETRY_MS = 5000  # after the spool could not be written
+_NORMAL = {Outcome.READINGS, Outcome.UNDECODED, Outcome.EMPTY, Outcome.JOIN, Outcome.NOT_FOR_US, Outcome.RETRANSMISSION}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Milliseconds: since 1970, and of a clock that only goes forward."""
+
+    wall_ms: int
+    steady_ms: float
+
+
+class Radio:
+    """From datagrams to readings in the spool."""
+
+    def __init__(
+        self, database: Database, spool: Spool, network: Network, forwarders: Forwarders,
+        counters: GatewayCounters, faults: Faults,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._spool = spool
+        self._network = network
+        self._forwarders = forwarders
+        self._counters = counters
+        self._faults = faults
+        self._window = Deduplicator()
+        self._left: Counter[int] = Counter()  # frames of a captured datagram that are not dealt with
+        self._held: list[Reception] = []  # the spool could not take what became of them
+        self._held_until_ms = 0.0
+        self._token = 0
+
+    def take(self, batch: Sequence[tuple[bytes, Address]], now: Now) -> Outgoing:
+        """Deals with datagrams and gives the answers to send. Captures all of them in one go."""
+        answers: Outgoing = []
+        pushes = []
+        for datagram, address in batch:
+            self._counters.datagrams += 1
+            try:
+                parsed = semtech_udp.parse(datagram)
+            except semtech_udp.DatagramError as error:
+                self._counters.bad_datagrams += 1
+                self._faults.report("datagram", "a datagram from %s is not Semtech UDP: %s" % (address[0], error))
+                continue
+            if isinstance(parsed, semtech_udp.PushData) and self._admits(parsed.gateway, address):
+                pushes.append((parsed, datagram, address))
+            elif isinstance(parsed, semtech_udp.PullData) and self._admits(parsed.gateway, address):
+                self._forwarders.pulled(parsed.gateway, address, parsed.version)
+                answers.append((semtech_udp.pull_ack(parsed), address))
+            elif isinstance(parsed, semtech_udp.TxAck) and parsed.error:
+                self._counters.downlinks_failed[parsed.error if parsed.error in TX_ERRORS else "OTHER"] += 1
+                self._faults.report("tx", "gateway %s did not send a downlink: %s" % (parsed.gateway, parsed.error))
+        return answers + self._capture(pushes, now)
+
+    def work(self, now: Now, answer: bool = True) -> Outgoing:
+        """Deals with frames whose window has closed; the downlinks to send. `answer`: whether it is not too late."""
+        receptions = self._window.due(now.steady_ms)
+        if self._held and now.steady_ms >= self._held_until_ms:
+            receptions, self._held = self._held + receptions, []
+        if not receptions:
+            return []
+        try:
+            with self._database.transaction():
+                handled = [self._handle(reception) for reception in receptions]
+                new = self._spool.add(reading for one in handled for reading in one.read.readings)
+                for one in handled:
+                    if one.read.undecoded:
+                        self._spool.add_undecoded(one.read.undecoded)
+                self._spool.release(self._done(receptions))
+        except StorageError as error:
+            self._held += receptions
+            self._held_until_ms = now.steady_ms + RETRY_MS
+            self._faults.report("spool", str(error))
+            return []
+        for reception in receptions:
+            self._left.subtract(one.input_id for one in reception.heard)
+        self._left += Counter()  # drops what is at zero
+        self._counters.readings += new
+        for one in handled:
+            self._count(one)
+        return [sent for one in handled if one.downlink and answer for sent in self._downlink(one.downlink)]
+
+    def next_due_ms(self) -> float | None:
+        """When `work` has something to do, on the steady clock."""
+        due = [ms for ms in (self._window.next_due_ms(), self._held_until_ms if self._held else None) if ms is not None]
+        return min(due, default=None)
+
+    def replay(self, rows: Iterable[tuple[int, Input]], now: Now) -> None:
+        """What a former run captured and did not finish. Follow with `work`. Raises StorageError."""
+        for input_id, row in rows:
+            parsed = semtech_udp.parse(row.payload)
+            if isinstance(parsed, semtech_udp.PushData):
+                self._enter(parsed, row.received_ms, input_id, now)
+            if not self._left[input_id]:
+                self._spool.release([input_id])
+
+    def _admits(self, eui: str, address: Address) -> bool:
+        if self._forwarders.admits(eui, address):
+            return True
+        self._counters.refused_datagrams += 1
+        line = "gateway %s at %s is not in KLIMANETZ_GATEWAYS and is not heard; add it if it is yours"
+        self._faults.report("gateway", line % (eui, address[0]))
+        return False
+
+    def _capture(self, pushes: list[tuple[semtech_udp.PushData, bytes, Address]], now: Now) -> Outgoing:
+        """Commits what holds frames, and only then gives the acknowledgements."""
+        answers: Outgoing = []
+        keep = []
+        for push, datagram, address in pushes:
+            self._note_faults(push)
+            if any(rx.crc is Crc.OK for rx in push.frames):
+                keep.append((push, datagram, address))
+            else:
+                answers.append((semtech_udp.push_ack(push), address))
+        try:
+            inputs = [Input(GWMP, "%s" % address[0], now.wall_ms, datagram) for _, datagram, address in keep]
+            ids = self._spool.capture(inputs) if inputs else []
+        except StorageError as error:
+            self._counters.not_captured += len(keep)
+            self._faults.report("capture", "%s; frames are not acknowledged until then" % error)
+            return answers
+        for (push, _, address), input_id in zip(keep, ids, strict=True):
+            self._enter(push, now.wall_ms, input_id, now)
+            answers.append((semtech_udp.push_ack(push), address))
+        return answers
+
+    def _enter(self, push: semtech_udp.PushData, received_ms: int, input_id: int, now: Now) -> None:
+        for rx in push.frames:
+            if rx.crc is Crc.OK:
+                self._left[input_id] += 1
+                self._counters.frames += self._window.add(Heard(rx, received_ms, input_id), now.steady_ms)
+
+    def _note_faults(self, push: semtech_udp.PushData) -> None:
+        self._counters.bad_checksums += sum(rx.crc is not Crc.OK for rx in push.frames)
+        self._counters.bad_objects += len(push.faults)
+        if push.faults:
+            self._faults.report("object", "gateway %s sent what cannot be read: %s" % (push.gateway, push.faults[0]))
+
+    def _handle(self, reception: Reception) -> Handled:
+        try:
+            return self._network.handle(reception)
+        except StorageError:
+            raise
+        except Exception:  # one frame must not stop all others; it is kept for whoever mends this
+            self._counters.faults += 1
+            _log.exception("a frame could not be handled: %s", reception.best.phy.hex())
+            undecoded = Undecoded("", reception.received_ms, "error of our own, see the log", reception.best.phy)
+            return Handled(Outcome.UNDECODED, detail=undecoded.reason, read=Read(undecoded=undecoded))
+
+    def _done(self, receptions: Sequence[Reception]) -> list[int]:
+        """Captured datagrams of which every frame is dealt with, once these are."""
+        now = Counter(one.input_id for reception in receptions for one in reception.heard)
+        return [input_id for input_id, frames in now.items() if self._left[input_id] <= frames]
+
+    def _count(self, one: Handled) -> None:
+        self._counters.outcomes[one.outcome] += 1
+        note_read(one.device or "", one.read, self._counters, self._faults)
+        if one.outcome not in _NORMAL:
+            who = one.device or "a device"
+            self._faults.report(one.outcome + who, "frame of %s: %s (%s)" % (who, one.outcome, one.detail))
+
+    def _downlink(self, downlink: Downlink) -> Outgoing:
+        way = self._forwarders.way(downlink.gateway)
+        if way is None:
+            self._counters.downlinks_failed["NO_PULL_DATA"] += 1
+            line = "gateway %s has sent no PULL_DATA, so it cannot be told to answer a device"
+            self._faults.report("way", line % downlink.gateway)
+            return []
+        self._counters.downlinks += 1
+        self._token = (self._token + 1) % 65536
+        return [(semtech_udp.pull_resp(self._token.to_bytes(2, "big"), downlink.tx, way.version), way.address)]

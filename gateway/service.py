@@ -1,0 +1,152 @@
+"""The gateway as a process: the socket, the broker, the clocks. What is decided is decided in the modules it wires.
+
+Frames are captured and acknowledged whether or not the broker is there. A stop finishes what is captured; what is
+not published then goes out at the next start.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.counters import Faults, GatewayCounters
+from gateway.database import Database
+from gateway.uplink import BrokerUplink
+from gateway.events import Events
+from gateway.forwarders import Address, Allowed, Forwarders
+from gateway.mqtt import MqttUrl
+from gateway.network import Network
+from gateway.ports import DeviceDirectory
+from gateway.radio import Now, Radio
+from gateway.sessions import Sessions
+from gateway.spool import GWMP, MQTT, Limits, Spool
+from gateway.udp import UdpAddress, UdpEndpoint
+
+REPLAY_ROWS = 500
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """`gateways`: "any", or EUI -> address (None: any). `instance`: MQTT client id and name on the status topic."""
+
+    mqtt: MqttUrl
+    spool: Path
+    instance: str = "gateway-1"
+    udp_host: str = "0.0.0.0"  # gateways are elsewhere
+    udp_port: int = 1700
+    gateways: Allowed = "any"
+    net_id: int = 0
+    limits: Limits = field(default_factory=Limits)
+    republish_after_s: float = 3600
+
+
+async def run(
+    config: GatewayConfig,
+    directory: DeviceDirectory,
+    ready: Callable[[UdpAddress], None],
+    stop: asyncio.Event,
+    counters: GatewayCounters | None = None,
+) -> None:
+    """Works until `stop`. `ready` is told where gateways are heard. Raises PortError and StorageError at the start."""
+    service = _Service(config, directory, counters or GatewayCounters())
+    try:
+        service.replay()
+        await service.run(ready, stop)
+    finally:
+        service.close()
+
+
+class _Service:
+    def __init__(self, config: GatewayConfig, directory: DeviceDirectory, counters: GatewayCounters) -> None:
+        self._counters = counters
+        self._database = Database(config.spool)
+        self._spool = Spool(self._database, config.limits)
+        faults = Faults(_log, time.monotonic)
+        self._forwarders = Forwarders(config.gateways)
+        network = Network(directory, Sessions(self._database), config.net_id)
+        self._radio = Radio(self._database, self._spool, network, self._forwarders, counters, faults)
+        self._events = Events(self._database, self._spool, directory, counters, faults)
+        self._uplink = BrokerUplink(
+            config.mqtt, config.instance, self._spool, self._events, counters, faults, config.republish_after_s
+        )
+        self._config = config
+        self._udp: UdpEndpoint | None = None
+        self._heard = asyncio.Event()
+
+    def replay(self) -> None:
+        """What a former run captured and did not finish; too late to answer, in time to publish."""
+        last = 0
+        while rows := self._spool.captured(last, REPLAY_ROWS):
+            now = _now()
+            self._radio.replay([row for row in rows if row[1].kind == GWMP], now)
+            self._radio.work(Now(now.wall_ms, float("inf")), answer=False)
+            self._events.replay([row for row in rows if row[1].kind == MQTT])
+            self._events.work()
+            last = rows[-1][0]
+
+    async def run(self, ready: Callable[[UdpAddress], None], stop: asyncio.Event) -> None:
+        self._udp = UdpEndpoint(self._config.udp_host, self._config.udp_port, self._on_datagrams)
+        address = self._udp.address
+        _log.info("hearing gateways on UDP %s:%d, broker %s", *address, self._config.mqtt)
+        ready(address)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._work()),
+                group.create_task(self._uplink.run(self._status)),
+                group.create_task(self._summary()),
+            ]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+        self._radio.work(Now(_now().wall_ms, float("inf")), answer=False)
+
+    def close(self) -> None:
+        if self._udp:
+            self._udp.close()
+        self._database.close()
+
+    def _on_datagrams(self, batch: list[tuple[bytes, Address]]) -> None:
+        assert self._udp
+        try:
+            self._udp.send(self._radio.take(batch, _now()))
+        except Exception:  # the socket goes on, whatever came
+            self._counters.faults += 1
+            _log.exception("datagrams could not be handled")
+        self._heard.set()
+
+    async def _work(self) -> None:
+        """Deals with frames when their window has closed."""
+        assert self._udp
+        while True:
+            due_ms = self._radio.next_due_ms()
+            if due_ms is None:
+                self._heard.clear()
+                await self._heard.wait()
+                continue
+            await asyncio.sleep(max(0.0, due_ms - _now().steady_ms) / 1000)
+            before = self._counters.readings
+            self._udp.send(self._radio.work(_now()))
+            if self._counters.readings > before:
+                self._uplink.wake()
+
+    async def _summary(self) -> None:
+        while True:
+            seen = (self._counters.frames, self._counters.published)
+            await asyncio.sleep(60)
+            if seen != (self._counters.frames, self._counters.published):
+                _log.info(
+                    "%d gateways, %d frames, %d readings, %d published, %d stored, %d wait",
+                    len(self._forwarders), self._counters.frames, self._counters.readings, self._counters.published,
+                    self._counters.acknowledged, self._spool.rows["reading"],
+                )  # fmt: skip
+
+    def _status(self) -> dict[str, object]:
+        counted = self._counters.as_dict() | {"unmapped": self._counters.unmapped.total()}
+        return {"role": "gateway", "gateways": len(self._forwarders), "spool": dict(self._spool.rows), **counted}
+
+
+def _now() -> Now:
+    return Now(time.time_ns() // 1_000_000, time.monotonic() * 1000)

@@ -1,0 +1,66 @@
+"""LoRaWAN sessions in the gateway's SQLite file (see `database`): a SessionStore.
+
+Whether a device heard its JoinAccept shows only with its next uplink. Until then the session before is kept beside the
+new one, and of several joins that nobody used the last few.
+"""
+
+import orjson
+
+from edge.lorawan.frames import addr_text
+from edge.lorawan.session import Session
+from gateway.database import Database
+
+JOINS_KEPT = 4
+
+
+class Sessions:
+    """Writes belong inside `database.transaction()`, which makes them durable. Raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def at_address(self, dev_addr: str) -> list[tuple[str, Session]]:
+        """(device, session) of every join that got this address, the newest join first."""
+        found = self._db.execute(
+            "SELECT device, state FROM session WHERE dev_addr = ? AND join_nonce > 0 ORDER BY join_nonce DESC",
+            (dev_addr,),
+        )
+        return [(device, Session.from_dict(orjson.loads(state))) for device, state in found]
+
+    def get(self, device: str, join_nonce: int) -> Session | None:
+        """One session."""
+        found = self._db.execute("SELECT state FROM session WHERE device = ? AND join_nonce = ?", (device, join_nonce))
+        row = found.fetchone()
+        return Session.from_dict(orjson.loads(row[0])) if row else None
+
+    def join_nonce(self, device: str) -> int:
+        """The one of the newest join, 0 before the first."""
+        row = self._db.execute("SELECT join_nonce FROM joined WHERE device = ?", (device,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def is_used(self, device: str, dev_nonce: int) -> bool:
+        """Whether a join of this device had this DevNonce."""
+        found = self._db.execute("SELECT 1 FROM dev_nonce WHERE device = ? AND dev_nonce = ?", (device, dev_nonce))
+        return found.fetchone() is not None
+
+    def add(self, device: str, session: Session) -> None:
+        """A join that is answered now: its DevNonce is used, its join nonce the newest."""
+        with self._db.transaction():
+            self._db.execute("INSERT INTO dev_nonce VALUES (?, ?)", (device, session.dev_nonce))
+            self._db.execute("INSERT OR REPLACE INTO joined VALUES (?, ?)", (device, session.join_nonce))
+            self._put(device, session)
+            self._db.execute(
+                "DELETE FROM session WHERE device = ?1 AND json_extract(state, '$.fcnt_up') = 0 AND join_nonce NOT IN ("
+                "SELECT join_nonce FROM session WHERE device = ?1 ORDER BY join_nonce DESC LIMIT ?2)",
+                (device, JOINS_KEPT),
+            )
+
+    def save(self, device: str, session: Session) -> None:
+        """A session that has been used: its counters. Older ones of the device end here."""
+        with self._db.transaction():
+            self._put(device, session)
+            self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))
+
+    def _put(self, device: str, session: Session) -> None:
+        row = (device, session.join_nonce, addr_text(session.dev_addr), orjson.dumps(session.to_dict()).decode())
+        self._db.execute("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?)", row)

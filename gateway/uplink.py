@@ -1,0 +1,196 @@
+"""The gateway's side of the broker: readings out, acknowledgements and other networks' events in.
+
+Readings go out in the order in which they were spooled, those of a device in one message, the next round when the
+broker has taken this one. They stay in the spool until `klimanetz/v1/ack/<device>` names them. After every
+connection everything that is not acknowledged goes out again, since a broker may have forgotten what it took; so it
+does once in a while where the cloud acknowledges, but not everything.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import aiomqtt
+import orjson
+from pydantic import ValidationError
+
+from gateway import mqtt
+from gateway.counters import Faults, GatewayCounters
+from gateway.database import StorageError
+from gateway.events import Events
+from gateway.spool import Spool, Waiting
+from schemas import topics
+from schemas.models import Acknowledgement
+
+ROUND_MAX = 500  # readings; also what one message may hold
+EVENTS_MAX = 200  # captured with one flush to the disk
+RETRY_S = 2.0  # after the spool could not be written
+STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
+SUBSCRIPTIONS = (topics.topic(topics.ACK, "+"), topics.CHIRPSTACK_EVENTS)
+
+
+class BrokerUplink:
+    """Runs until it is cancelled, with the broker or without."""
+
+    def __init__(
+        self, url: mqtt.MqttUrl, instance: str, spool: Spool, events: Events, counters: GatewayCounters, faults: Faults,
+        republish_after_s: float = 3600,
+    ) -> None:  # fmt: skip
+        self._url = url
+        self._instance = instance
+        self._status_topic = topics.topic(topics.STATUS, instance)
+        self._spool = spool
+        self._events = events
+        self._counters = counters
+        self._faults = faults
+        self._republish_after_s = republish_after_s
+        self._published_to = 0  # id of the last reading that this connection has published
+        self._swept_s = time.monotonic()
+        self._acks_at_sweep = 0
+        self._more = asyncio.Event()
+        self.connected = False
+
+    def wake(self) -> None:
+        """There is something to publish."""
+        self._more.set()
+
+    async def run(self, status: Callable[[], dict[str, object]]) -> None:
+        """Connects, works, waits and connects again. `status` gives what goes into the status message."""
+        failures = 0
+        while True:
+            started_s = time.monotonic()
+            try:
+                await self._connection(status)
+            except (aiomqtt.MqttError, OSError, StorageError) as error:
+                task = asyncio.current_task()
+                if task and task.cancelling():  # saying goodbye failed, and we are leaving nevertheless
+                    raise asyncio.CancelledError from error
+                stable = time.monotonic() - started_s > STABLE_S
+                failures = 0 if stable else failures + 1
+                line = "no broker at %s (%s): readings wait in the spool, trying again"
+                self._faults.report("broker", line % (self._url, error))
+            finally:
+                self.connected = False
+            await asyncio.sleep(mqtt.retry_s(failures))
+
+    async def _connection(self, status: Callable[[], dict[str, object]]) -> None:
+        will = aiomqtt.Will(self._status_topic, _status(False), qos=1, retain=True)
+        async with mqtt.client(self._url, self._instance, will) as client:
+            for pattern in SUBSCRIPTIONS:
+                await client.subscribe(pattern, qos=1)
+            self._published_to = 0
+            self._counters.connections += 1
+            self.connected = True
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._publish(client))
+                    group.create_task(self._listen(client))
+                    group.create_task(self._tell(client, status))
+            except* (aiomqtt.MqttError, OSError, StorageError) as several:
+                raise _first(several) from several
+            finally:
+                self.connected = False
+                if not client._disconnected.done():
+                    with contextlib.suppress(aiomqtt.MqttError, OSError):
+                        await client.publish(self._status_topic, _status(False), qos=1, retain=True, timeout=2)
+
+    async def _publish(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._more.clear()
+            rows = self._spool.waiting(self._published_to, ROUND_MAX)
+            if rows:
+                await self._round(client, rows)
+                continue
+            self._sweep()
+            try:
+                await asyncio.wait_for(self._more.wait(), 60)
+            except TimeoutError:
+                continue
+
+    async def _round(self, client: aiomqtt.Client, rows: list[Waiting]) -> None:
+        """One message for each device, all under way at once; returns when the broker has taken all."""
+        devices: dict[str, list[bytes]] = {}
+        for row in rows:
+            devices.setdefault(row.device, []).append(row.body)
+        async with asyncio.TaskGroup() as group:
+            for device, bodies in devices.items():
+                message = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
+                group.create_task(client.publish(topics.topic(topics.UP, device), message, qos=1, timeout=60))
+        self._counters.published += len(rows)
+        self._published_to = rows[-1].id
+        if uncounted := [row.id for row in rows if not row.counted]:
+            self._spool.forget_ids(uncounted)
+
+    def _sweep(self) -> None:
+        """Now and then from the start again, if the cloud acknowledges at all: what it left out may be lost."""
+        if time.monotonic() - self._swept_s > self._republish_after_s:
+            if self._counters.acknowledged > self._acks_at_sweep and self._spool.rows["reading"]:
+                self._published_to = 0
+                self._more.set()
+            self._swept_s = time.monotonic()
+            self._acks_at_sweep = self._counters.acknowledged
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        messages = client.messages
+        async for message in messages:
+            batch = [message]
+            while len(messages) and len(batch) < EVENTS_MAX:
+                batch.append(await anext(messages))
+            acks = [m for m in batch if m.topic.value.startswith(topics.PREFIX)]
+            events = [m for m in batch if not m.topic.value.startswith(topics.PREFIX)]
+            for one in acks:
+                self._acknowledged(one)
+                mqtt.acknowledge(client, one)
+            if events:
+                await self._take(client, events)
+
+    async def _take(self, client: aiomqtt.Client, events: list[aiomqtt.Message]) -> None:
+        """Captures, acknowledges, deals with. While the spool cannot be written the broker keeps them."""
+        pairs = [(m.topic.value, _bytes(m.payload)) for m in events]
+        await self._until_it_works(lambda: self._events.capture(pairs, time.time_ns() // 1_000_000))
+        for one in events:
+            mqtt.acknowledge(client, one)
+        await self._until_it_works(self._events.work)
+        self._more.set()
+
+    async def _until_it_works(self, step: Callable[[], None]) -> None:
+        while True:
+            try:
+                return step()
+            except StorageError as error:
+                self._counters.not_captured += 1
+                self._faults.report("capture", "%s; events are not acknowledged until then" % error)
+                await asyncio.sleep(RETRY_S)
+
+    def _acknowledged(self, message: aiomqtt.Message) -> None:
+        try:
+            _, device = topics.parse(message.topic.value)
+            stored = Acknowledgement.model_validate_json(_bytes(message.payload)).stored
+        except (topics.TopicError, ValidationError) as error:
+            self._counters.bad_acknowledgements += 1
+            self._faults.report("ack", "%s is not an acknowledgement: %s" % (message.topic, str(error).split("\n")[0]))
+            return
+        try:
+            self._counters.acknowledged += self._spool.forget(device, stored)
+        except StorageError as error:  # what stays is published again and acknowledged again
+            self._faults.report("spool", str(error))
+
+    async def _tell(self, client: aiomqtt.Client, status: Callable[[], dict[str, object]]) -> None:
+        while True:
+            await client.publish(self._status_topic, _status(True, status()), qos=1, retain=True)
+            await asyncio.sleep(60)
+
+
+def _status(online: bool, more: dict[str, object] | None = None) -> bytes:
+    return orjson.dumps({"online": online, **(more or {})})
+
+
+def _bytes(payload: object) -> bytes:
+    return payload if isinstance(payload, bytes) else str(payload).encode()
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,60 @@
+"""The command `klimanetz`: one module a group of commands, put together here.
+
+Errors are one sentence with the way out, on stderr: exit 2 for wrong use, 1 for a failure. With --json a script
+reads the answer on stdout.
+"""
+
+import sys
+
+import typer
+
+from klimanetz import __version__
+from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services
+from klimanetz.cli.failure import Failure, sentence_of
+
+app = typer.Typer(
+    name="klimanetz",
+    help="A city's climate readings, from the sensor to the people who use them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+demo.add_to(app)
+services.add_to(app)
+app.add_typer(registry.stations, name="stations")
+app.add_typer(registry.devices, name="devices")
+app.add_typer(registry.deployments, name="deployments")
+app.add_typer(letters.dead_letters, name="dead-letters")
+app.add_typer(letters.unknown, name="unknown")
+app.add_typer(keys.app, name="keys")
+app.add_typer(lorawan.app, name="lorawan")
+app.add_typer(payload.app, name="payload")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"klimanetz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except Failure as failure:
+        print(f"klimanetz: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_code)
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        print(f"klimanetz: {sentence}", file=sys.stderr)
+        sys.exit(1)

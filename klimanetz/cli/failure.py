@@ -1,0 +1,36 @@
+"""What goes wrong, as one sentence and an exit code."""
+
+import errno
+
+from sqlalchemy.exc import DBAPIError
+
+from cloud.ingest.rawlog import RawLogUnavailable
+from cloud.sql import DatabaseUnavailable, DatabaseUrlError
+from cloud.store.model import StoreRefused, StoreUnavailable
+
+EXPECTED = (DatabaseUnavailable, DatabaseUrlError, RawLogUnavailable, StoreRefused, StoreUnavailable)
+
+
+class Failure(Exception):
+    """A command cannot go on; the message is one sentence with the way out."""
+
+    def __init__(self, sentence: str, exit_code: int = 1) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+def wrong_use(sentence: str) -> Failure:
+    return Failure(sentence, exit_code=2)
+
+
+def sentence_of(error: Exception) -> str | None:
+    """The sentence for an error that can happen to anybody; None for a fault of ours."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    if isinstance(error, DBAPIError):
+        return f"the registry's database failed: {error.orig}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and start again, nothing that was captured is lost"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None

@@ -1,0 +1,172 @@
+"""`klimanetz stations|devices|deployments import FILE.csv | list | export`."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cloud.registry import files, imports
+from cloud.registry.files import FileRefused
+from cloud.registry.registry import Registry
+from klimanetz import wiring
+from klimanetz.cli.failure import Failure, wrong_use
+from klimanetz.wiring import now_ms
+from schemas.models import utc_text_ms
+
+Row = dict[str, Any]
+FILE = typer.Argument(..., help="CSV file in UTF-8, separated by commas or semicolons.", metavar="FILE.csv")
+JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
+WITH_KEYS = typer.Option(False, "--with-keys", help="Also the LoRaWAN keys: keep that file safe.")
+SHOWN_DEVICE = ("device", "station", "activation", "dev_eui", "join_eui", "dev_addr", "codec")
+
+stations = typer.Typer(help="Places that measure.", no_args_is_help=True)
+devices = typer.Typer(help="Hardware, and where it stands.", no_args_is_help=True)
+deployments = typer.Typer(help="Which device stood where, from when to when.", no_args_is_help=True)
+
+
+@stations.command("import", epilog="Example: klimanetz stations import stations.csv")
+def import_stations(file: Path = FILE, as_json: bool = JSON) -> None:
+    """Add and change stations: all rows or none."""
+    _import(file, imports.import_stations, "stations", as_json)
+
+
+@devices.command("import", epilog="Example: klimanetz devices import devices.csv")
+def import_devices(file: Path = FILE, as_json: bool = JSON) -> None:
+    """Add and change devices; `station` puts a device there from now: all rows or none."""
+    _import(file, imports.import_devices, "devices", as_json)
+
+
+@deployments.command("import", epilog="Example: klimanetz deployments import deployments.csv")
+def import_deployments(file: Path = FILE, as_json: bool = JSON) -> None:
+    """Say which device stood where, from when to when: all rows or none."""
+    _import(file, imports.import_deployments, "deployments", as_json)
+
+
+@stations.command("list", epilog="Example: klimanetz stations list --json")
+def list_stations(as_json: bool = JSON) -> None:
+    """Show the stations."""
+    _list(_station_rows(_registry()), files.STATION_COLUMNS[:9], as_json, "stations")
+
+
+@devices.command("list", epilog="Example: klimanetz devices list --json")
+def list_devices(as_json: bool = JSON) -> None:
+    """Show the devices, without their keys."""
+    _list(_device_rows(_registry()), SHOWN_DEVICE, as_json, "devices")
+
+
+@deployments.command("list", epilog="Example: klimanetz deployments list --json")
+def list_deployments(as_json: bool = JSON) -> None:
+    """Show which device stood where."""
+    _list(_deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS, as_json, "deployments")
+
+
+@stations.command("export", epilog="Example: klimanetz stations export > stations.csv")
+def export_stations() -> None:
+    """Write stations.csv to stdout."""
+    _export(_station_rows(_registry()), files.STATION_COLUMNS)
+
+
+@devices.command("export", epilog="Example: klimanetz devices export > devices.csv")
+def export_devices(with_keys: bool = WITH_KEYS) -> None:
+    """Write devices.csv to stdout."""
+    _export(_device_rows(_registry()), files.DEVICE_COLUMNS if with_keys else SHOWN_DEVICE)
+
+
+@deployments.command("export", epilog="Example: klimanetz deployments export > deployments.csv")
+def export_deployments() -> None:
+    """Write deployments.csv to stdout."""
+    _export(_deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS)
+
+
+def _registry() -> Registry:
+    return wiring.registry(wiring.settings())
+
+
+def _import(file: Path, take: Callable[[Registry, bytes], imports.Imported], what: str, as_json: bool) -> None:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise wrong_use(f"{file} cannot be read: {error.strerror}") from None
+    settings = wiring.settings()
+    try:
+        done = take(wiring.registry(settings), data)
+    except FileRefused as refused:
+        _show_refused(file, refused, as_json)
+        raise typer.Exit(1) from None
+    if as_json:
+        print(json.dumps({"added": done.added, "changed": done.changed, "unchanged": done.unchanged}))
+    else:
+        counts = f"{done.added} added, {done.changed} changed, {done.unchanged} unchanged"
+        print(f"{what}: {counts} in {_without_password(settings.registry)}")
+
+
+def _show_refused(file: Path, refused: FileRefused, as_json: bool) -> None:
+    if as_json:
+        rows = [{"line": row.line, "reason": row.reason} for row in refused.rows]
+        print(json.dumps({"error": f"{file.name} was refused, nothing was changed", "rows": rows}, ensure_ascii=False))
+        return
+    count = len(refused.rows)
+    print(f"klimanetz: {file} was refused, nothing was changed; mend {count} row{'s'[: count != 1]}:", file=sys.stderr)
+    for row in refused.rows:
+        print(f"  {row}", file=sys.stderr)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _station_rows(registry: Registry) -> list[Row]:
+    rows = [station.model_dump() for station in registry.stations()]
+    return [{**row, "private": "yes" if row["private"] else ""} for row in rows]
+
+
+def _device_rows(registry: Registry) -> list[Row]:
+    snapshot = registry.snapshot()
+    now = now_ms()
+    return [
+        {**device.model_dump(mode="json"), "station": snapshot.whereabouts.station(device.device, now)}
+        for device in snapshot.devices.values()
+    ]
+
+
+def _deployment_rows(registry: Registry) -> list[Row]:
+    return [
+        {
+            "station": stay.station,
+            "device": stay.device,
+            "from": utc_text_ms(stay.since_ms),
+            "to": utc_text_ms(stay.until_ms) if stay.until_ms is not None else None,
+            "height_m": stay.height_m,
+            "note": stay.note,
+        }
+        for stay in registry.stays()
+    ]
+
+
+def _list(rows: list[Row], columns: Sequence[str], as_json: bool, what: str) -> None:
+    if as_json:
+        print(json.dumps([{c: row.get(c) for c in columns} for row in rows], ensure_ascii=False))
+        return
+    if not rows:
+        raise Failure(f"no {what} are registered; `klimanetz {what} import FILE.csv` does that")
+    used = [c for c in columns if any(row.get(c) not in (None, "") for row in rows)]
+    table = Table(*used, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in used))
+    Console().print(table)
+
+
+def _export(rows: list[Row], columns: Sequence[str]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    sys.stdout.write(text.getvalue())

@@ -1,0 +1,53 @@
+"""`klimanetz gateway`, `klimanetz ingest`, `klimanetz api`: the three services, one process each."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import typer
+
+from klimanetz import services, wiring
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the three commands into the command line."""
+    for command, example in ((gateway, "KLIMANETZ_UDP_LISTEN=0.0.0.0:1700"), (ingest, "KLIMANETZ_INSTANCE=ingest-2"),
+                             (api, "KLIMANETZ_HTTP_LISTEN=127.0.0.1:8000")):  # fmt: skip
+        app.command(epilog=f"Example: {example} klimanetz {command.__name__}")(command)
+
+
+def gateway() -> None:
+    """Hear LoRaWAN gateways over UDP and other networks' events; put readings on the broker."""
+    _run(services.gateway)
+
+
+def ingest() -> None:
+    """Take readings from the broker, check and judge them, and store them."""
+    _run(services.ingest)
+
+
+def api() -> None:
+    """Answer over HTTP: the pages, the API and its documentation."""
+    _run(services.api)
+
+
+def _run(service: Callable[..., Awaitable[None]]) -> None:
+    settings = wiring.settings()
+    wiring.logging_to_stderr(settings.log)
+    asyncio.run(until_signal(lambda stop: service(settings, stop, _say)))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+async def until_signal(service: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a service; Ctrl-C and SIGTERM ask it to stop and the exit code is 0."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, stop.set)
+    await service(stop)

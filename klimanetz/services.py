@@ -1,0 +1,85 @@
+"""The three services as coroutines: each runs until `stop`, and says one line when it is ready."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from cloud.api import create_app
+from cloud.dead_letters import DeadLetters
+from cloud.ingest.service import Ingest, IngestConfig
+from cloud.ledger import Ledger
+from gateway import service as gateway_service
+from klimanetz import wiring
+from klimanetz.cli.failure import Failure
+from klimanetz.settings import Settings
+
+Say = Callable[[str], None]
+
+
+async def gateway(
+    settings: Settings, stop: asyncio.Event, say: Say, address: asyncio.Future[tuple[str, int]] | None = None
+) -> None:
+    """Semtech UDP, the LoRaWAN network role, other networks' events, the spool. `address`: where it hears."""
+    url = settings.mqtt_url
+    config = gateway_service.GatewayConfig(
+        mqtt=gateway_service.MqttUrl(url.host, url.port, url.username, url.password, url.tls),
+        udp_host=settings.udp_listen.host,
+        udp_port=settings.udp_listen.port,
+        spool=settings.spool,
+        instance=settings.instance or "gateway",
+        gateways=settings.gateways,
+    )
+
+    def ready(bound: gateway_service.UdpAddress) -> None:
+        if address is not None:
+            address.set_result((bound[0], bound[1]))
+        say(f"gateway: hears Semtech UDP on {bound[0]}:{bound[1]}")
+
+    await gateway_service.run(config, wiring.registry(settings), ready, stop)
+
+
+async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:
+    """Broker to store."""
+    registry = wiring.registry(settings)
+    instance = settings.instance or "ingest-1"
+    config = IngestConfig(settings.mqtt_url, instance, settings.spool / instance, settings.mqtt_share)
+    store = await asyncio.to_thread(wiring.store, settings)
+    try:
+        replica = Ingest(config, store, Ledger(registry.engine), registry)
+        await replica.run(stop, lambda: say(f"ingest: {instance} listens"))
+    finally:
+        store.close()
+
+
+async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
+    """HTTP."""
+    registry = wiring.registry(settings)
+    store = await asyncio.to_thread(wiring.store, settings)
+    app = create_app(
+        store,
+        registry,
+        delivery=wiring.Delivery(Ledger(registry.engine), registry),
+        dead_letters=wiring.Letters(DeadLetters(registry.engine)),
+    )
+    listen = settings.http_listen
+    try:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        listening = socket.create_server((listen.host, listen.port), family=family, backlog=512)
+    except OSError as error:
+        raise Failure(
+            f"cannot listen on {listen}: {error.strerror}; set KLIMANETZ_HTTP_LISTEN to a free port"
+        ) from None
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # ours, see cli.services
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    host, port = listening.getsockname()[:2]
+    say(f"api: http://{f'[{host}]' if ':' in host else host}:{port}")
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+    store.close()

@@ -1,0 +1,223 @@
+"""Settings: environment `KLIMANETZ_…` first, then `klimanetz.toml` in the working folder, then the defaults here.
+
+An unknown or bad setting stops the program at the start with its name and what is allowed. Any setting may come from
+a file instead (`KLIMANETZ_INFLUX_TOKEN_FILE=/run/secrets/…`), so that secrets stay out of the environment.
+"""
+
+import ipaddress
+import logging
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from cloud.mqtt import MqttUrl, MqttUrlError, parse_mqtt_url
+from schemas.channels import is_name
+
+PREFIX = "KLIMANETZ_"
+TOML = "klimanetz.toml"
+
+
+class SettingError(Exception):
+    """A setting is unknown or wrong; the message names it and says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, parsed. The names are those of the environment, lower case."""
+
+    mqtt_url: MqttUrl
+    mqtt_share: str | None  # group of shared subscriptions; None where the broker has none
+    store: str
+    influx_token: str | None
+    registry: str
+    udp_listen: Listen
+    gateways: dict[str, str | None] | None  # EUI -> address it must come from; None: any gateway
+    http_listen: Listen
+    spool: Path
+    instance: str
+    api_url: str | None
+    api_key: str | None
+    log: int
+
+
+def load(environment: Mapping[str, str], folder: Path) -> Settings:
+    """Raises SettingError."""
+    texts = _from_toml(folder / TOML) | _from_environment(environment)
+    values = {}
+    for name, (default, parse) in _RULES.items():
+        origin, text = texts.get(name, ("the default", default(folder)))
+        try:
+            values[name] = parse(text) if text is not None else None
+        except ValueError as error:
+            raise SettingError(f"{origin} is '{_shown(name, text)}': {error}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+Texts = dict[str, tuple[str, str | None]]
+
+
+def _from_environment(environment: Mapping[str, str]) -> Texts:
+    texts: Texts = {}
+    for key, text in sorted(environment.items()):
+        if not key.startswith(PREFIX) or key.startswith(PREFIX + "TEST_"):
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        if name.endswith("_file") and name.removesuffix("_file") in _RULES:
+            texts[name.removesuffix("_file")] = (key, _read(key, text))
+        elif name in _RULES:
+            texts[name] = (key, text)
+        else:
+            raise SettingError(f"{key} is not a setting; there are {_allowed(PREFIX, str.upper)}")
+    return texts
+
+
+def _from_toml(path: Path) -> Texts:
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not TOML: {error}") from None
+    texts: Texts = {}
+    for name, value in table.items():
+        if name.endswith("_file") and name.removesuffix("_file") in _RULES:
+            texts[name.removesuffix("_file")] = (f"{name} in {path.name}", _read(name, str(value)))
+        elif name in _RULES and isinstance(value, str | int) and not isinstance(value, bool):
+            texts[name] = (f"{name} in {path.name}", str(value))
+        elif name in _RULES:
+            raise SettingError(f"{name} in {path} must be a text")
+        else:
+            raise SettingError(f"'{name}' in {path} is not a setting; there are {_allowed('', str.lower)}")
+    return texts
+
+
+def _read(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingError(f"{key} names {path}, which cannot be read: {error.strerror}") from None
+
+
+def _allowed(prefix: str, case: Callable[[str], str]) -> str:
+    return ", ".join(prefix + case(name) for name in _RULES)
+
+
+def _shown(name: str, text: str | None) -> str:
+    """The value as it may be printed: no password, no token."""
+    if name in ("influx_token", "api_key"):
+        return "…"
+    return re.sub(r"://[^@/]*@", "://…@", text or "")
+
+
+def _mqtt(text: str) -> MqttUrl:
+    try:
+        return parse_mqtt_url(text)
+    except MqttUrlError as error:
+        raise ValueError(str(error)) from None
+
+
+def _store(text: str) -> str:
+    if not re.fullmatch(r"sqlite:////?[^/].*|influxdbs?://[^/]+/[^/]+/[^/]+", text):
+        raise ValueError("use sqlite:////var/lib/klimanetz/series.db or influxdb://host:8086/ORG/BUCKET")
+    return text
+
+
+def _registry(text: str) -> str:
+    if not re.fullmatch(r"sqlite:////?[^/].*|postgresql://.+", text):
+        raise ValueError("use sqlite:////var/lib/klimanetz/registry.db or postgresql://user:password@host/name")
+    return text
+
+
+def _listen(text: str) -> Listen:
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError("use address:port, like 0.0.0.0:1700")
+    return Listen(host, int(port))
+
+
+def _gateways(text: str) -> dict[str, str | None] | None:
+    if text.strip().lower() == "any":
+        return None
+    heard: dict[str, str | None] = {}
+    for entry in filter(None, re.split(r"[,\s]+", text)):
+        eui, _, address = entry.lower().partition("@")
+        if not re.fullmatch(r"[0-9a-f]{16}", eui):
+            raise ValueError("use `any`, or EUIs of 16 hexadecimal digits, each with its address if you like: eui@ip")
+        try:
+            heard[eui] = str(ipaddress.ip_address(address)) if address else None
+        except ValueError:
+            raise ValueError(f"'{address}' is not an IP address; use eui@192.0.2.7") from None
+    if not heard:
+        raise ValueError("use `any` or at least one EUI")
+    return heard
+
+
+def _instance(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("use 1 to 64 of A-Z a-z 0-9 . _ - and a letter or digit first")
+    return text
+
+
+def _share(text: str) -> str | None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
+        raise ValueError("use letters and digits, or nothing for a broker without shared subscriptions")
+    return text or None
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        raise ValueError("use http://host:8000 or https://host")
+    return text.rstrip("/")
+
+
+def _log(text: str) -> int:
+    levels = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+    if text.lower() not in levels:
+        raise ValueError(f"use {', '.join(levels)}")
+    return levels[text.lower()]
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("it is empty")
+    return text
+
+
+def _fixed(text: str | None) -> Callable[[Path], str | None]:
+    return lambda folder: text
+
+
+def _in_data(name: str, scheme: str = "") -> Callable[[Path], str | None]:
+    return lambda folder: f"{scheme}{folder.absolute() / 'data' / name}"
+
+
+_RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] = {
+    "mqtt_url": (_fixed("mqtt://127.0.0.1:1883"), _mqtt),
+    "mqtt_share": (_fixed("ingest"), _share),
+    "store": (_in_data("series.db", "sqlite:///"), _store),
+    "influx_token": (_fixed(None), _filled),
+    "registry": (_in_data("registry.db", "sqlite:///"), _registry),
+    "udp_listen": (_fixed("127.0.0.1:1700"), _listen),
+    "gateways": (_fixed("any"), _gateways),
+    "http_listen": (_fixed("127.0.0.1:8000"), _listen),
+    "spool": (_in_data("spool"), Path),
+    "instance": (_fixed(None), _instance),
+    "api_url": (_fixed(None), _url),
+    "api_key": (_fixed(None), _filled),
+    "log": (_fixed("info"), _log),
+}
+assert set(_RULES) == {field.name for field in fields(Settings)}

@@ -1,0 +1,92 @@
+"""Parts put together from settings: who gets which store, registry and broker."""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloud.dead_letters import DeadLetters
+from cloud.ledger import Ledger
+from cloud.registry.registry import Registry, open_registry
+from cloud.store import open_store
+from cloud.store.model import Store
+from klimanetz.cli.failure import wrong_use
+from klimanetz.settings import SettingError, Settings, load
+from schemas.models import utc_text_ms
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def settings() -> Settings:
+    """From this process's environment and working folder; a bad one ends the program."""
+    try:
+        return load(os.environ, Path.cwd())
+    except SettingError as error:
+        raise wrong_use(str(error)) from None
+
+
+def registry(from_settings: Settings) -> Registry:
+    return open_registry(from_settings.registry, now_ms)
+
+
+def store(from_settings: Settings) -> Store:
+    return open_store(from_settings.store, from_settings.influx_token)
+
+
+def logging_to_stderr(level: int) -> None:
+    """One readable line an event."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # paho and aiomqtt repeat what we say ourselves
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the API says of a device's delivery."""
+
+    ledger: Ledger
+    registry: Registry
+
+    def delivery(self, device: str) -> dict[str, object] | None:
+        """None for a device that nobody registered and nothing came from."""
+        row = self.ledger.delivery(device)
+        if row is None:
+            if device not in self.registry.snapshot().devices:
+                return None
+            row = {"device": device, "received": 0, "duplicates": 0, "late": 0, "missing": 0, "gaps": []}
+        first, last = row.pop("first_ms", None), row.pop("last_ms", None)
+        times = {"first": utc_text_ms(first) if first else None, "last": utc_text_ms(last) if last else None}
+        return {**row, **times}
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What the API and the command line show of dead letters and unknown devices."""
+
+    letters: DeadLetters
+
+    def dead_letters(self, limit: int) -> list[dict[str, object]]:
+        return [shown(letter) for letter in self.letters.newest(limit)]
+
+    def unknown(self) -> list[dict[str, object]]:
+        return [_with_times(row) for row in self.letters.unknown()]
+
+
+def shown(letter: dict[str, Any], whole: bool = False) -> dict[str, object]:
+    """A dead letter for people and scripts: text where the payload is text, else hexadecimal."""
+    payload = letter["payload"] if whole else letter["payload"][:500]
+    try:
+        body = {"payload": payload.decode()}
+    except UnicodeDecodeError:
+        body = {"payload_hex": payload.hex()}
+    names = ("id", "topic", "device", "reason", "detail", "size")
+    return {**{n: letter[n] for n in names}, "received": utc_text_ms(letter["received_ms"]), **body}
+
+
+def _with_times(row: dict[str, Any]) -> dict[str, object]:
+    times = {name: utc_text_ms(row.pop(f"{name}_ms")) for name in ("first", "last")}
+    return {**row, **times}

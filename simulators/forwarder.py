@@ -1,0 +1,83 @@
+"""A simulated LoRa gateway: the packet forwarder's side of Semtech UDP (PROTOCOL.TXT, version 2), on a real socket.
+
+It sends received frames as PUSH_DATA until each datagram is acknowledged, asks for downlinks with PULL_DATA, and
+hands every PULL_RESP to whoever listens on the simulated air.
+"""
+
+import asyncio
+import base64
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+PUSH_DATA, PUSH_ACK, PULL_DATA, PULL_RESP, PULL_ACK, TX_ACK = range(6)
+RESEND_S = 1.0
+WINDOW = 16  # datagrams under way
+
+
+class Forwarder(asyncio.DatagramProtocol):
+    """One gateway, connected to one server."""
+
+    def __init__(self, eui: str, on_downlink: Callable[[bytes], None]) -> None:
+        self.eui = bytes.fromhex(eui)
+        self.on_downlink = on_downlink
+        self._tokens = itertools.count(1)
+        self._waiting: dict[bytes, asyncio.Future[None]] = {}
+        self._window = asyncio.Semaphore(WINDOW)
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        if len(data) < 4 or data[0] != 2:
+            return
+        token, kind = data[1:3], data[3]
+        if kind in (PUSH_ACK, PULL_ACK) and (future := self._waiting.pop(token, None)) and not future.done():
+            future.set_result(None)
+        elif kind == PULL_RESP:
+            self._send(TX_ACK, token, b"")
+            self.on_downlink(base64.b64decode(json.loads(data[4:])["txpk"]["data"]))
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody listens yet; the datagram is sent again."""
+
+    async def push(self, frames: Sequence[tuple[bytes, datetime, float, float]], sf: int = 9) -> None:
+        """Frames with reception time, RSSI in dBm and SNR in dB, in one datagram; returns once it is acknowledged."""
+        rxpk = [_rxpk(*frame, sf=sf) for frame in frames]
+        async with self._window:
+            await self._until_acknowledged(PUSH_DATA, json.dumps({"rxpk": rxpk}).encode())
+
+    async def pull(self) -> None:
+        """Open the way for downlinks; returns once the server has answered."""
+        await self._until_acknowledged(PULL_DATA, b"")
+
+    async def _until_acknowledged(self, kind: int, body: bytes) -> None:
+        token = (next(self._tokens) % 65536).to_bytes(2, "big")
+        done = self._waiting[token] = asyncio.get_running_loop().create_future()
+        while not done.done():
+            self._send(kind, token, body)
+            await asyncio.wait([done], timeout=RESEND_S)
+
+    def _send(self, kind: int, token: bytes, body: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(bytes((2,)) + token + bytes((kind,)) + self.eui + body)
+
+
+def _rxpk(phy: bytes, received: datetime, rssi_dbm: float, snr_db: float, sf: int) -> dict[str, Any]:
+    return {
+        "time": received.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "tmst": int(received.timestamp() * 1_000_000) % 2**32,
+        "chan": 0, "rfch": 0, "freq": 868.1, "stat": 1, "modu": "LORA", "datr": f"SF{sf}BW125", "codr": "4/5",
+        "rssi": round(rssi_dbm), "lsnr": round(snr_db, 1), "size": len(phy), "data": base64.b64encode(phy).decode(),
+    }  # fmt: skip
+
+
+async def connect(address: tuple[str, int], eui: str, on_downlink: Callable[[bytes], None]) -> Forwarder:
+    """A forwarder on a socket of its own."""
+    loop = asyncio.get_running_loop()
+    _, forwarder = await loop.create_datagram_endpoint(lambda: Forwarder(eui, on_downlink), remote_addr=address)
+    return forwarder

@@ -1,0 +1,331 @@
+"""What every store keeps, whatever is behind it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloud.store import Latest, Point, PointKey, PointsRejected, Store, Value
+from schemas.channels import ChannelError
+from tests.cloud.store.conftest import T0, point
+
+END = T0 + 10**9
+
+
+def rows(store: Store, channel: str = "air_temperature", station: str = "markt") -> list[Value]:
+    return list(store.series(station, channel, T0, END))
+
+
+def test_an_empty_store_answers(store: Store) -> None:
+    store.ping()
+    assert store.latest() == []
+    assert store.latest(["markt"]) == []
+    assert store.latest([]) == []
+    assert store.channels("markt") == []
+    assert rows(store) == []
+    assert list(store.identities("kn-1")) == []
+    assert store.count() == 0
+    store.delete([PointKey("markt", "kn-1", T0)])
+    store.write([])
+
+
+def test_what_is_written_is_read(store: Store) -> None:
+    values = {"air_temperature": 3.42, "soil_moisture@30cm": 22.1, "pm2_5": 0.1 + 0.2}
+    quality = {"air_temperature": "X range spike", "pm2_5": "S"}
+    store.write([Point("markt", "kn-1", T0, values, quality, 2, 4711)])
+    assert rows(store) == [Value(T0, 3.42, "X range spike", "kn-1")]
+    assert rows(store, "soil_moisture@30cm") == [Value(T0, 22.1, "Z", "kn-1")]
+    assert rows(store, "pm2_5") == [Value(T0, 0.1 + 0.2, "S", "kn-1")]
+    assert store.channels("markt") == ["air_temperature", "pm2_5", "soil_moisture@30cm"]
+    assert list(store.identities("kn-1")) == [(2, 4711)]
+    assert store.count() == 1
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 5, 1e-5, 1.7e308, 5e-324, 123456789.123456789, -40])
+def test_every_finite_number_survives(store: Store, value: float) -> None:
+    store.write([point(air_temperature=value)])
+    assert [row.value for row in rows(store)] == [float(value)]
+
+
+def test_writing_twice_changes_nothing(store: Store) -> None:
+    points = [point(n) for n in range(5)]
+    store.write(points)
+    store.write(points + points)
+    assert [row.time_ms for row in rows(store)] == [p.time_ms for p in points]
+    assert store.count() == 5
+    assert sorted(store.identities("kn-1")) == [(1, n) for n in range(5)]
+
+
+def test_the_same_key_merges_channels_and_the_last_value_wins(store: Store) -> None:
+    store.write([point(air_temperature=1.0, battery=3.9)])
+    store.write([replace(point(air_temperature=2.0, relative_humidity=50.0), quality={"air_temperature": "Q step"})])
+    assert rows(store) == [Value(T0, 2.0, "Q step", "kn-1")]
+    assert rows(store, "battery") == [Value(T0, 3.9, "S", "kn-1")]
+    assert rows(store, "relative_humidity") == [Value(T0, 50.0, "Z", "kn-1")]
+    assert {one.channel: one.value for one in store.latest()} == {
+        "air_temperature": 2.0,
+        "battery": 3.9,
+        "relative_humidity": 50.0,
+    }
+    assert store.count() == 1
+
+
+def test_the_last_of_the_same_key_wins_within_one_batch(store: Store) -> None:
+    store.write([point(air_temperature=1.0), point(air_temperature=2.0)])
+    assert [row.value for row in rows(store)] == [2.0]
+    assert [one.value for one in store.latest()] == [2.0]
+
+
+def test_a_series_is_half_open_and_by_time(store: Store) -> None:
+    store.write([point(n) for n in (4, 1, 3, 0, 2)])
+    part = store.series("markt", "air_temperature", T0 + 60_000, T0 + 3 * 60_000)
+    assert [row.time_ms for row in part] == [T0 + 60_000, T0 + 2 * 60_000]
+    assert list(store.series("markt", "air_temperature", T0, T0)) == []
+    assert len(list(store.series("markt", "air_temperature", -(2**80), 2**80))) == 5
+
+
+def test_times_before_1970_and_milliseconds_are_kept(store: Store) -> None:
+    times = [-2_208_988_800_000, -1, 0, T0 + 1]
+    store.write([replace(point(), time_ms=time_ms) for time_ms in times])
+    found = [row.time_ms for row in store.series("markt", "air_temperature", -(10**13), END)]
+    assert found == times
+    store.delete([PointKey("markt", "kn-1", -1), PointKey("markt", "kn-1", T0 + 1)])
+    assert [row.time_ms for row in store.series("markt", "air_temperature", -(10**13), END)] == [times[0], 0]
+
+
+def test_two_devices_of_one_station_at_one_time_are_two_values(store: Store) -> None:
+    store.write([point(0, device="a", air_temperature=1.0), point(0, device="b", air_temperature=2.0), point(1)])
+    assert sorted((row.device, row.value) for row in rows(store)) == [("a", 1.0), ("b", 2.0), ("kn-1", 21.0)]
+    assert [row.time_ms for row in rows(store)] == [T0, T0, T0 + 60_000]
+
+
+def test_stations_do_not_mix(store: Store) -> None:
+    store.write([point(0), point(1, station="ufer", air_temperature=9.0)])
+    assert [row.value for row in rows(store)] == [20.0]
+    assert rows(store, station="ufer") == [Value(T0 + 60_000, 9.0, "S", "kn-1")]
+    assert store.channels("nowhere") == []
+    assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1)]
+
+
+def test_names_that_query_languages_would_read(store: Store) -> None:
+    for station in ("a.b-c_d", "OR", "1", "x" * 64):
+        store.write([point(0, station=station)])
+        assert rows(store, station=station) == [Value(T0, 20.0, "S", "kn-1")]
+    assert rows(store, station="' OR 1=1 --") == []
+    assert rows(store, station='" OR "a"="a') == []
+    assert store.latest(["' OR 1=1 --"]) == []
+    store.delete([PointKey('a.b-c_d" OR device="kn-1', "kn-1", T0)])
+    assert store.count() == 4
+
+
+def test_a_channel_that_is_none_is_refused_at_once(store: Store) -> None:
+    for channel in ('air_temperature" FROM x; DROP', "generation", "seq", "tempo", "co2@Straße"):
+        with pytest.raises(ChannelError):
+            store.series("markt", channel, T0, END)
+
+
+def test_latest_is_the_newest_of_every_channel(store: Store) -> None:
+    store.write([point(0, battery=3.9), point(1), point(2, station="ufer"), point(0, station="hof", co2=420.0)])
+    store.write([point(0, station="ufer", air_temperature=1.0)])  # late
+    everything = {
+        Latest("markt", "battery", T0, 3.9, "S", "kn-1"),
+        Latest("markt", "air_temperature", T0 + 60_000, 21.0, "S", "kn-1"),
+        Latest("ufer", "air_temperature", T0 + 120_000, 22.0, "S", "kn-1"),
+        Latest("hof", "co2", T0, 420.0, "S", "kn-1"),
+    }
+    assert set(store.latest()) == everything
+    assert set(store.latest(["ufer", "hof"])) == {one for one in everything if one.station != "markt"}
+
+
+def test_latest_of_many_named_stations(store: Store) -> None:
+    store.write([point(0, station=f"s{n}") for n in range(700)])
+    assert {one.station for one in store.latest([f"s{n}" for n in range(650)])} == {f"s{n}" for n in range(650)}
+    assert {one.station for one in store.latest([f"s{n}" for n in range(40)])} == {f"s{n}" for n in range(40)}
+
+
+def test_latest_follows_the_newer_device_after_a_swap(store: Store) -> None:
+    store.write([point(5, device="old"), point(6, device="new", air_temperature=7.0)])
+    assert [(one.device, one.value) for one in store.latest()] == [("new", 7.0)]
+
+
+def test_deleting_takes_the_point_and_nothing_else(store: Store) -> None:
+    store.write([point(n, air_temperature=float(n), battery=4.0) for n in range(4)])
+    store.write([point(3, device="b", battery=1.0), point(3, station="ufer")])
+    store.delete([PointKey("markt", "kn-1", T0 + 3 * 60_000), PointKey("markt", "kn-1", T0 + 60_000)])
+    assert [row.value for row in rows(store)] == [0.0, 2.0]
+    assert [row.device for row in rows(store, "battery")] == ["kn-1", "kn-1", "b"]
+    assert len(rows(store, station="ufer")) == 1
+    assert Latest("markt", "air_temperature", T0 + 120_000, 2.0, "S", "kn-1") in store.latest()
+    assert store.count() == 4
+
+
+def test_a_better_time_deletes_and_writes(store: Store) -> None:
+    store.write([point(1)])
+    store.delete([PointKey("markt", "kn-1", T0 + 60_000)])
+    store.write([replace(point(1), time_ms=T0 + 59_000)])
+    assert [row.time_ms for row in rows(store)] == [T0 + 59_000]
+    assert [one.time_ms for one in store.latest()] == [T0 + 59_000]
+    assert list(store.identities("kn-1")) == [(1, 1)]
+
+
+def test_a_deleted_key_may_be_written_again(store: Store) -> None:
+    for _ in range(2):
+        store.write([point(0)])
+        store.delete([PointKey("markt", "kn-1", T0)])
+        assert rows(store) == []
+        assert store.latest() == []
+        assert store.count() == 0
+        assert store.channels("markt") == []
+    store.write([point(0)])
+    assert len(rows(store)) == 1
+
+
+def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
+    store.write([replace(point(0), generation=None, seq=None), replace(point(1), generation=None, seq=7)])
+    assert list(store.identities("kn-1")) == [(0, 7)]
+    assert store.count() == 2
+
+
+def test_identities_are_of_one_device(store: Store) -> None:
+    store.write([point(n) for n in range(3)] + [point(n, device="kn-10") for n in range(5)])
+    assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1), (1, 2)]
+
+
+def test_what_no_store_can_hold_is_named_and_the_rest_is_written(store: Store) -> None:
+    bad = [
+        point(1, air_temperature=float("nan")),
+        point(2, air_temperature=1.0, battery=float("inf")),
+        point(3, station="a b"),
+        point(4, device="x\ny"),
+        point(5, tempo=1.0),
+        replace(point(6), values={}),
+        replace(point(7), time_ms=2**62),
+    ]
+    with pytest.raises(PointsRejected) as caught:
+        store.write([point(0), *bad, point(8)])
+    assert list(caught.value.points) == bad
+    assert "nan" in caught.value.reason
+    assert [row.time_ms for row in rows(store)] == [T0, T0 + 8 * 60_000]
+
+
+def test_more_than_a_page_or_a_chunk_streams_in_order(store: Store) -> None:
+    n = 21_000
+    store.write([point(k) for k in range(n)])
+    assert [row.time_ms for row in store.series("markt", "air_temperature", T0, T0 + n * 60_000)] == [
+        T0 + 60_000 * k for k in range(n)
+    ]
+    assert sum(1 for _ in store.identities("kn-1")) == n
+    assert store.count() == n
+
+
+def test_a_stream_may_be_left_half_way_and_moved_between_threads(store: Store) -> None:
+    store.write([point(k) for k in range(12_000)])
+    stream = store.series("markt", "air_temperature", T0, END)
+    first = next(stream)
+    seen: list[Value] = []
+    thread = threading.Thread(target=lambda: seen.append(next(stream)))
+    thread.start()
+    thread.join()
+    assert (first.time_ms, seen[0].time_ms) == (T0, T0 + 60_000)
+    store.write([point(12_000)])
+    assert store.latest()[0].time_ms == T0 + 12_000 * 60_000
+
+
+def test_another_process_sees_what_was_written(store: Store, reopen: Callable[[], Store]) -> None:
+    store.write([point(0)])
+    other = reopen()
+    assert [row.value for row in rows(other)] == [20.0]
+    other.write([point(1, battery=3.0), point(2, station="ufer")])
+    assert {(one.station, one.channel) for one in store.latest()} == {
+        ("markt", "air_temperature"),
+        ("markt", "battery"),
+        ("ufer", "air_temperature"),
+    }
+    other.close()
+
+
+def test_several_writers_and_readers_at_once(store: Store, reopen: Callable[[], Store]) -> None:
+    stores = [store, store, reopen(), reopen()]
+    failures: list[BaseException] = []
+
+    def work(k: int) -> None:
+        try:
+            for n in range(15):
+                stores[k].write([point(n, station=f"s{k}", device=f"d{k}"), point(n, station="shared", device=f"d{k}")])
+                stores[k].latest()
+                list(stores[k].series("shared", "air_temperature", T0, END))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.count() == 4 * 15 * 2
+    assert len(rows(store, station="shared")) == 60
+    for other in stores[2:]:
+        other.close()
+
+
+_points = st.lists(
+    st.builds(
+        lambda station, device, minute, channels, letter, seq: Point(
+            station, device, T0 + 60_000 * minute, channels, dict.fromkeys(channels, letter), 1, seq
+        ),
+        st.sampled_from(["markt", "ufer"]),
+        st.sampled_from(["a", "b"]),
+        st.integers(0, 6),
+        st.dictionaries(st.sampled_from(["air_temperature", "battery", "co2@hof"]), st.floats(-50, 50), min_size=1),
+        st.sampled_from(["S", "X range", "Q step isolated"]),
+        st.integers(0, 100),
+    ),
+    max_size=12,
+)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.tuples(_points, st.lists(st.integers(0, 6), max_size=2)), min_size=1, max_size=4))
+def test_any_history_ends_as_in_a_dictionary(
+    emptied: Callable[[], Store], batches: list[tuple[list[Point], list[int]]]
+) -> None:
+    store = emptied()
+    model: dict[tuple[str, str, str, int], tuple[float, str]] = {}
+    for points, minutes in batches:
+        store.write(points)
+        for p in points:
+            for channel, value in p.values.items():
+                model[p.station, channel, p.device, p.time_ms] = (value, p.quality[channel])
+        keys = [PointKey("markt", "a", T0 + 60_000 * minute) for minute in minutes]
+        store.delete(keys)
+        for key in keys:
+            for channel in ("air_temperature", "battery", "co2@hof"):
+                model.pop((key.station, channel, key.device, key.time_ms), None)
+    for station in ("markt", "ufer"):
+        for channel in ("air_temperature", "battery", "co2@hof"):
+            found = {(row.device, row.time_ms): (row.value, row.quality) for row in rows(store, channel, station)}
+            assert found == {k[2:]: v for k, v in model.items() if k[:2] == (station, channel)}
+            newest = max((k[3] for k in model if k[:2] == (station, channel)), default=None)
+            latest = [x for x in store.latest([station]) if x.channel == channel]
+            assert [x.time_ms for x in latest] == ([] if newest is None else [newest])
+            for x in latest:
+                assert (x.value, x.quality) == model[station, channel, x.device, x.time_ms]
+    assert store.count() == len({(k[0], k[2], k[3]) for k in model})
+
+
+@pytest.fixture
+def emptied(store: Store) -> Callable[[], Store]:
+    """The same store, emptied before each example."""
+
+    def empty() -> Store:
+        for station in ("markt", "ufer"):
+            for device in ("a", "b"):
+                store.delete([PointKey(station, device, T0 + 60_000 * minute) for minute in range(7)])
+        return store
+
+    return empty

@@ -1,0 +1,242 @@
+"""What only a server can do: be down, be full, refuse the token, refuse some of the data."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from cloud.store import PointKey, PointsRejected, Store, StoreRefused, StoreUnavailable, influx_http, open_store
+from tests.cloud.store.conftest import T0, point
+from tests.servers import InfluxServer, start_influxd
+
+pytestmark = pytest.mark.influxdb
+END = T0 + 10**9
+CALLS: list[Callable[[Store], object]] = [
+    lambda store: store.write([point(0)]),
+    lambda store: store.delete([PointKey("markt", "kn-1", T0)]),
+    lambda store: store.latest(),
+    lambda store: list(store.series("markt", "air_temperature", T0, END)),
+    lambda store: store.channels("markt"),
+    lambda store: list(store.identities("kn-1")),
+    lambda store: store.count(),
+    lambda store: store.ping(),
+]
+
+
+def _raw(server: InfluxServer, bucket: str, text: str) -> None:
+    url = f"{server.url}/api/v2/write?org={server.org}&bucket={bucket}&precision=ms"
+    headers = {"Authorization": f"Token {server.token}"}
+    assert urllib3.request("POST", url, body=text.encode(), headers=headers).status == 204
+
+
+def test_one_conflict_of_type_costs_one_point(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    _raw(influx_server, bucket, f"reading,station=x,device=y co2=3i {T0}")
+    store = open_store(influx_server.store_url(bucket), influx_server.token)
+    bad = point(7, co2=400.0)
+    with pytest.raises(PointsRejected, match="type conflict") as caught:
+        store.write([*(point(n) for n in range(7)), bad, *(point(n) for n in range(8, 20))])
+    assert caught.value.points == (bad,)
+    assert [row.value for row in store.series("markt", "air_temperature", T0, END)] == [
+        20.0 + n for n in range(20) if n != 7
+    ]
+
+
+def test_a_batch_at_fault_as_a_whole_is_not_halved(
+    influx_server: InfluxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = influx_server.new_bucket()
+    _raw(influx_server, bucket, f"reading,station=x,device=y co2=3i {T0}")
+    store = open_store(influx_server.store_url(bucket), influx_server.token)
+    sent = []
+    write = influx_http.InfluxConnection.write
+    monkeypatch.setattr(influx_http.InfluxConnection, "write", lambda self, text: (sent.append(1), write(self, text)))
+    bad = [point(n, co2=400.0) for n in range(500)]
+    with pytest.raises(PointsRejected) as caught:
+        store.write(bad)
+    assert list(caught.value.points) == bad
+    assert len(sent) == 1
+
+
+def test_points_older_than_the_retention_are_named(influx_server: InfluxServer) -> None:
+    store = open_store(influx_server.store_url(influx_server.new_bucket(retention_s=86_400)), influx_server.token)
+    old = [replace(point(0), time_ms=1000), replace(point(1), time_ms=2000)]
+    with pytest.raises(PointsRejected, match="retention") as caught:
+        store.write(old)
+    assert list(caught.value.points) == old
+
+
+def test_a_field_of_another_make_in_the_bucket_does_no_harm(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    store = open_store(influx_server.store_url(bucket), influx_server.token)
+    store.write([point(0)])
+    _raw(influx_server, bucket, f'reading,station=markt,device=kn-1 Tempo\\ 30=1,note="hello" {T0 + 1}\nother x=1 {T0}')
+    assert store.channels("markt") == ["air_temperature"]
+    assert [one.channel for one in store.latest()] == ["air_temperature"]
+
+
+def test_a_wrong_token_needs_a_person(influx_server: InfluxServer) -> None:
+    store = open_store(influx_server.store_url(), "wrong")
+    for call in CALLS:
+        with pytest.raises(StoreRefused, match="KLIMANETZ_INFLUX_TOKEN"):
+            call(store)
+
+
+@pytest.mark.parametrize("where", ["/halle/nowhere", "/nobody/klima"])
+def test_a_missing_bucket_or_organisation_needs_a_person(influx_server: InfluxServer, where: str) -> None:
+    store = open_store(influx_server.url.replace("http", "influxdb") + where, influx_server.token)
+    with pytest.raises(StoreRefused, match="create organisation"):
+        store.write([point(0)])
+    if where == "/halle/nowhere":
+        for call in CALLS[2:]:
+            with pytest.raises(StoreRefused, match="create it"):
+                call(store)
+
+
+def test_a_token_that_may_only_read_or_only_write(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    reader = open_store(influx_server.store_url(bucket), influx_server.new_token(bucket, "read"))
+    writer = open_store(influx_server.store_url(bucket), influx_server.new_token(bucket, "write"))
+    writer.write([point(0)])
+    assert len(reader.latest()) == 1
+    with pytest.raises(StoreRefused, match="read and write"):
+        reader.write([point(0)])
+    with pytest.raises(StoreRefused, match="may read"):
+        writer.ping()
+
+
+def test_nobody_at_the_port(unused_port: int) -> None:
+    store = open_store(f"influxdb://127.0.0.1:{unused_port}/halle/klima", "token")
+    for call in CALLS:
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            call(store)
+
+
+def test_a_restarted_server_is_found_again_and_has_everything(influxd: str, tmp_path: Path) -> None:
+    server = start_influxd(influxd, tmp_path)
+    store = open_store(server.store_url(), server.token)
+    store.write([point(0)])
+    port = int(server.url.rsplit(":", 1)[1])
+    server.process.kill()
+    server.process.wait()
+    with pytest.raises(StoreUnavailable):
+        store.write([point(1)])
+    again = start_influxd(influxd, tmp_path, port)
+    try:
+        store.write([point(1)])
+        assert [row.value for row in store.series("markt", "air_temperature", T0, END)] == [20.0, 21.0]
+    finally:
+        again.stop()
+
+
+@contextmanager
+def answering(status: int, body: bytes, headers: dict[str, str] | None = None) -> Iterator[str]:
+    """A server that says the same to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"influxdb://127.0.0.1:{server.server_port}/halle/klima"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "after"), [(503, "7"), (429, "30"), (500, None), (502, "soon")])
+def test_busy_servers_are_tried_again(status: int, after: str | None) -> None:
+    headers = {"Retry-After": after} if after else {}
+    with answering(status, b'{"message": "later"}', headers) as url:
+        store = open_store(url, "token")
+        for call in CALLS:
+            with pytest.raises(StoreUnavailable, match="later") as caught:
+                call(store)
+            assert caught.value.retry_after_s == (float(after) if after and after.isdigit() else None)
+
+
+@pytest.mark.parametrize(("status", "body"), [(301, b""), (200, b"<html>"), (405, b"no"), (404, b"<html>")])
+def test_something_that_is_no_influxdb_needs_a_person(status: int, body: bytes) -> None:
+    with answering(status, body) as url:
+        store = open_store(url, "token")
+        for call in CALLS[2:]:
+            with pytest.raises(StoreRefused):
+                call(store)
+        with pytest.raises(StoreRefused):
+            store.write([point(0)])
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_the_end() -> None:
+    row = b'{"results":[{"series":[{"name":"reading","columns":["time","x","device"],"values":[[1,2.0,"d"]]}]}]}\n'
+    with answering(200, row, {"Content-Length": str(len(row) + 100)}) as url:
+        store = open_store(url, "token")
+        with pytest.raises(StoreUnavailable, match="broke off"):
+            list(store.series("markt", "air_temperature", T0, END))
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setattr(influx_http, "READ_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = open_store(f"influxdb://127.0.0.1:{listener.getsockname()[1]}/halle/klima", "token")
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.write([point(0)])
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_latest_lays_what_is_recent_over_the_scan(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    ours, other = (open_store(influx_server.store_url(bucket), influx_server.token) for _ in range(2))
+    now_ms = int(time.time() * 1000)
+    other.write([replace(point(0, co2=400.0), time_ms=now_ms - 7_200_000), replace(point(1), time_ms=now_ms - 600_000)])
+    assert {one.channel: one.value for one in ours.latest()} == {"co2": 400.0, "air_temperature": 21.0}
+    ours._latest._next_scan_s = float("inf")  # type: ignore[attr-defined]
+    new = replace(point(2, battery=3.9), time_ms=now_ms, quality={"battery": "X range"})
+    other.write([new])
+    other.delete([PointKey("markt", "kn-1", now_ms - 600_000)])
+    assert {one.channel: (one.value, one.quality) for one in ours.latest()} == {
+        "co2": (400.0, "S"),
+        "battery": (3.9, "X range"),
+    }
+
+
+def test_latest_scans_again_beside_the_answers(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    ours, other = (open_store(influx_server.store_url(bucket), influx_server.token) for _ in range(2))
+    other.write([point(0)])
+    assert len(ours.latest()) == 1
+    other.write([point(0, station="late", co2=400.0)])  # long ago: only a scan can tell
+    ours._latest._next_scan_s = 0.0  # type: ignore[attr-defined]
+    ours.latest()
+    ours._pool.submit(int).result()  # type: ignore[attr-defined]
+    scan = ours._latest._scan  # type: ignore[attr-defined]
+    if scan is not None:
+        scan.result()
+    assert {one.station for one in ours.latest()} == {"markt", "late"}

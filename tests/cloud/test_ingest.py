@@ -1,0 +1,280 @@
+"""From a captured message to the store, the ledger, the dead letters and the acknowledgement."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloud.dead_letters import DeadLetters
+from cloud.ingest.decode import decode
+from cloud.ingest.message import Message
+from cloud.ingest.rawlog import RawLog, RawLogUnavailable, pack, unpack
+from cloud.ingest.replay import replay_waiting
+from cloud.registry import imports
+from cloud.store.model import PointsRejected, StoreUnavailable
+from schemas.wire import WireReading, encode
+from tests.cloud.ingest_parts import NOW_MS, Parts, make, message, reading
+
+T = "2026-11-22T10:15:00Z"
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return make(tmp_path)
+
+
+def letters(parts: Parts) -> list[tuple[str, str]]:
+    return [(x["reason"], x["detail"]) for x in reversed(DeadLetters(parts.ledger.engine).newest(100))]
+
+
+def test_a_reading_is_stored_judged_counted_and_acknowledged(parts: Parts) -> None:
+    report = parts.take(message(reading(generation=1, seq=7, time=T)))
+    assert parts.values("marktplatz", "air_temperature") == [(NOW_MS, 3.42, "C")]
+    assert [(g, list(s)) for g, s in report.acks["kn-1"].items()] == [(1, [(7, 7)])]
+    row = parts.ledger.delivery("kn-1")
+    assert row is not None
+    assert (row["received"], row["missing"]) == (1, 0)
+
+
+def test_out_of_range_is_kept_and_flagged(parts: Parts) -> None:
+    report = parts.take(message(reading(time=T, values={"air_temperature": -147, "relative_humidity": 50})))
+    assert parts.values("marktplatz", "air_temperature") == [(NOW_MS, -147.0, "X range")]
+    assert parts.values("marktplatz", "relative_humidity") == [(NOW_MS, 50.0, "C")]
+    assert report.failed_range == 1
+
+
+def test_the_same_again_is_a_duplicate_and_acknowledged_again(parts: Parts) -> None:
+    first = parts.take(message(reading(generation=1, seq=7, time=T)))
+    again = parts.take(message(reading(generation=1, seq=7, time=T)))
+    assert (first.stored, again.stored, again.duplicates) == (1, 0, 1)
+    assert list(again.acks["kn-1"][1]) == [(7, 7)]
+    assert parts.store.count() == 1
+
+
+def test_gaps_late_readings_and_generations(parts: Parts) -> None:
+    def at(generation: int, seq: int) -> dict[str, Any]:
+        return reading(generation=generation, seq=seq, time=f"2026-11-22T10:{seq:02}:00Z")
+
+    parts.take(message(at(1, 1), at(1, 2), at(1, 6), at(2, 3)))
+    row = parts.ledger.delivery("kn-1")
+    assert row is not None
+    assert row["gaps"] == [{"generation": 1, "first": 3, "last": 5, "count": 3, "stage": "upstream"}]
+    parts.take(message(at(1, 4)))
+    row = parts.ledger.delivery("kn-1")
+    assert row is not None
+    assert (row["missing"], row["late"], row["received"]) == (2, 1, 5)
+
+
+def test_without_a_time_the_reception_counts(parts: Parts) -> None:
+    parts.take(message(reading(), received_ms=NOW_MS + 1234))
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS + 1234]
+
+
+def test_a_better_time_moves_the_reading(parts: Parts) -> None:
+    parts.take(message(reading(generation=1, seq=7), received_ms=NOW_MS + 5000))
+    report = parts.take(message(reading(generation=1, seq=7, time=T, time_source="ntp")))
+    assert (report.moved, report.duplicates) == (1, 0)
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS]
+    worse = parts.take(message(reading(generation=1, seq=7), received_ms=NOW_MS + 9000))
+    assert (worse.moved, worse.duplicates) == (0, 1)
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS]
+
+
+def test_a_better_time_in_the_same_batch(parts: Parts) -> None:
+    parts.take(message(reading(generation=1, seq=7), reading(generation=1, seq=7, time=T, time_source="ntp")))
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS]
+
+
+def test_the_binary_format(parts: Parts) -> None:
+    frame = [
+        WireReading(1, 8, NOW_MS // 1000, None, "ntp", 0.5, {"air_temperature": 3.5, "soil_moisture@30cm": 22.1}, ()),
+        WireReading(1, 7, NOW_MS // 1000 - 900, None, "ntp", 0.5, {"air_temperature": 3.4}, ()),
+    ]
+    parts.take(Message("klimanetz/v1/raw/kn-1", encode(frame)[0], NOW_MS))
+    assert [v[:2] for v in parts.values("marktplatz", "air_temperature")] == [(NOW_MS - 900_000, 3.4), (NOW_MS, 3.5)]
+    assert [v[:2] for v in parts.values("marktplatz", "soil_moisture@30cm")] == [(NOW_MS, 22.1)]
+    parts.take(Message("klimanetz/v1/raw/kn-1", encode(frame)[0][:-1], NOW_MS))
+    assert [reason for reason, _ in letters(parts)] == ["wire"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "says"),
+    [
+        (b"", "not-json", "not JSON"),
+        (b"hello", "not-json", "not JSON"),
+        (b"\xff\xfe", "not-json", "not JSON"),
+        (b"42", "not-a-reading", "JSON object"),
+        (b"[]", "not-a-reading", "empty array"),
+        (b"{}", "not-a-reading", "device"),
+        (b'{"device": "kn-1"}', "not-a-reading", "values"),
+        (b'{"device": "kn-1", "values": {}}', "not-a-reading", "values"),
+        (b'{"device": "kn-2", "values": {"battery": 3}}', "device-mismatch", "'kn-2'"),
+        (b'{"device": "kn-1", "values": {"battery": NaN}}', "bad-value", "finite"),
+        (b'{"device": "kn-1", "values": {"battery": 1e999}}', "bad-value", "finite"),
+        (b'{"device": "kn-1", "values": {"battery": "3.9"}}', "bad-value", "values.battery"),
+        (b'{"device": "kn-1", "values": {"baterry": 3.9}}', "bad-value", "unknown quantity 'baterry'"),
+        (b'{"device": "kn-1", "values": {"battery": 3}, "seq": -1}', "not-a-reading", "seq"),
+        (b'{"device": "kn-1", "values": {"battery": 3}, "time": "yesterday"}', "not-a-reading", "time"),
+        (b'{"device": "kn-1", "values": {"battery": 3}, "time": "2026-11-22T10:15:00"}', "not-a-reading", "time"),
+        (b'{"device": "kn-1", "values": {"battery": 3}, "time": "1970-01-01T00:00:07Z"}', "time-too-early", "clock"),
+        (b'{"device": "kn-1", "values": {"battery": 3}, "time": "2027-11-22T10:15:00Z"}', "time-in-future", "clock"),
+        (b"[" * 100_000, "not-json", "not JSON"),
+        (b"[" + b'{"device":"kn-1","values":{"battery":3}},' * 500 + b"{}]", "too-many", "501 readings"),
+        (b'{"x": "' + b"x" * (10 << 20) + b'"}', "too-large", "bytes"),
+    ],
+)
+def test_what_is_not_a_reading_goes_to_the_dead_letters(parts: Parts, payload: bytes, reason: str, says: str) -> None:
+    good = message(reading(generation=1, seq=1, time=T))
+    report = parts.take(Message("klimanetz/v1/up/kn-1", payload, NOW_MS), good)
+    found = letters(parts)
+    assert [r for r, _ in found] == [reason]
+    assert says in found[0][1]
+    assert report.stored == 1, "the rest goes on"
+
+
+@pytest.mark.parametrize(
+    "topic", ["klimanetz/v1/up/", "klimanetz/v1/up/a b", "klimanetz/v2/up/kn-1", "x", "klimanetz/v1/up/a/b"]
+)
+def test_a_topic_that_is_none_of_ours(parts: Parts, topic: str) -> None:
+    parts.take(Message(topic, b"{}", NOW_MS))
+    assert [r for r, _ in letters(parts)] == ["topic"]
+
+
+def test_one_bad_value_does_not_cost_the_others(parts: Parts) -> None:
+    parts.take(message(reading(time=T, values={"air_temperature": 3.4, "battery": "full", "no_such": 1})))
+    assert parts.values("marktplatz", "air_temperature") == [(NOW_MS, 3.4, "C")]
+    ((reason, detail),) = letters(parts)
+    assert reason == "bad-value"
+    assert "battery" in detail
+    assert "no_such" in detail
+
+
+def test_one_bad_reading_does_not_cost_the_others(parts: Parts) -> None:
+    parts.take(message(reading(time=T), reading(device="kn-2", time=T), reading(time="never")))
+    assert len(parts.values("marktplatz", "air_temperature")) == 1
+    assert [r for r, _ in letters(parts)] == ["device-mismatch", "not-a-reading"]
+
+
+def test_a_device_registered_late_loses_nothing(parts: Parts) -> None:
+    early = message(reading("kn-9", generation=1, seq=1, time="2026-11-22T09:00:00Z"), device="kn-9")
+    report = parts.take(early)
+    assert [r for r, _ in letters(parts)] == ["unknown-device"]
+    assert list(report.acks["kn-9"][1]) == [(1, 1)], "we hold it, so whoever spools may forget it"
+    unknown = DeadLetters(parts.ledger.engine).unknown()
+    assert [(row["device"], row["messages"]) for row in unknown] == [("kn-9", 1)]
+    assert replay_waiting(DeadLetters(parts.ledger.engine), parts.raw, parts.registry, NOW_MS) == 0
+    imports.import_devices(parts.registry, b"device,station\nkn-9,neustadt\n")
+    assert replay_waiting(DeadLetters(parts.ledger.engine), parts.raw, parts.registry, NOW_MS) == 1
+    batch = parts.raw.after(1)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert len(parts.values("neustadt", "air_temperature")) == 1
+    assert letters(parts) == []
+
+
+def test_a_batch_is_counted_once_whatever_dies(parts: Parts) -> None:
+    parts.take(message(reading(generation=1, seq=1, time=T)), message(reading(time="never")))
+    batch = parts.raw.after(0)
+    assert batch is not None
+    parts.pipeline.apply(batch)  # as if the process had died before it moved on
+    row = parts.ledger.delivery("kn-1")
+    assert row is not None
+    assert (row["received"], row["duplicates"]) == (1, 0)
+    assert len(letters(parts)) == 1
+    assert parts.store.count() == 1
+
+
+class Failing:
+    """A store that is away, or refuses some points, in front of the real one."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.real, self.away, self.refuses = parts.store, False, ""
+        parts.pipeline.store = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def write(self, points: Any) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+        bad = [p for p in points if self.refuses in p.values]
+        self.real.write([p for p in points if p not in bad])
+        if bad:
+            raise PointsRejected(bad, "field type conflict")
+
+
+def test_a_store_that_is_away_costs_nothing_but_time(parts: Parts) -> None:
+    store = Failing(parts)
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        parts.take(message(reading(generation=1, seq=1, time=T)))
+    assert parts.ledger.cursor(parts.raw.id) == 0
+    store.away = False
+    batch = parts.raw.after(0)
+    assert batch is not None
+    assert parts.pipeline.apply(batch).stored == 1
+
+
+def test_a_point_that_the_store_refuses_is_put_aside_alone(parts: Parts) -> None:
+    Failing(parts).refuses = "battery"
+    parts.take(message(reading(time=T), reading(time="2026-11-22T10:14:00Z", values={"battery": 3.9})))
+    assert len(parts.values("marktplatz", "air_temperature")) == 1
+    assert [r for r, _ in letters(parts)] == ["store-rejected"]
+
+
+def test_status_is_kept(parts: Parts) -> None:
+    from cloud.device_status import last_status
+
+    parts.take(Message("klimanetz/v1/status/kn-1", b'{"online": true}', NOW_MS))
+    parts.take(Message("klimanetz/v1/status/kn-1", b'{"online": false}', NOW_MS + 1))
+    row = last_status(parts.ledger.engine, "kn-1")
+    assert row is not None
+    assert json.loads(row["status"]) == {"online": False}
+
+
+def test_the_raw_log_is_whole_after_a_kill(tmp_path: Path) -> None:
+    log = RawLog(tmp_path)
+    kept = [Message("klimanetz/v1/up/ä", b"\x00\xff" * 9, 1), Message("t", b"", 2)]
+    number = log.append(kept)
+    with sqlite3.connect(tmp_path / "rawlog.db") as other:  # another reader sees it: it was committed
+        assert other.execute("SELECT COUNT(*) FROM batch").fetchone() == (1,)
+    with pytest.raises(RawLogUnavailable, match="another process uses"):
+        RawLog(tmp_path)
+    log.close()
+    again = RawLog(tmp_path)
+    batch = again.after(0)
+    assert batch is not None
+    assert (batch.id, batch.messages, again.id) == (number, kept, log.id)
+    assert again.backlog(0) == 2
+    assert again.forget(before_ms=10, applied=0) == 0, "what was not applied is never forgotten"
+    assert again.forget(before_ms=10, applied=number) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RawLogUnavailable, match=r"the raw log .* cannot be opened"):
+        RawLog(tmp_path / "file" / "spool")
+
+
+@given(st.lists(st.builds(Message, st.text(max_size=50), st.binary(max_size=100), st.integers(0, 2**60))))
+def test_framing_round_trip(messages: list[Message]) -> None:
+    assert list(unpack(pack(messages))) == messages
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(["klimanetz/v1/up/kn-1", "klimanetz/v1/raw/kn-1", "klimanetz/v1/status/kn-1"]),
+    st.one_of(
+        st.binary(max_size=60),
+        st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(
+            st.sampled_from(["device", "values", "time", "seq", "generation", "link"]) | st.text(), x
+        ), max_leaves=12).map(lambda x: json.dumps(x).encode()),
+    ),
+)  # fmt: skip
+def test_no_payload_is_dropped_or_crashes(topic: str, payload: bytes) -> None:
+    decoded = decode(Message(topic, payload, NOW_MS))
+    assert decoded.readings or decoded.refusals or decoded.status

@@ -1,0 +1,179 @@
+"""Against two implementations of other people: they build and we open, we build and they open."""
+
+import random
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge.lorawan import eu868, frames, mac, server
+from edge.lorawan.device import Device, Joined
+from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, session_keys
+from edge.lorawan.session import Session
+from gateway.aes import aes
+from gateway.explain import explain
+from tests import conftest, oracles
+
+H = bytes.fromhex
+Ask = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+FRAMES = 300
+DATA_TYPES = ("UnconfirmedDataUp", "UnconfirmedDataDown", "ConfirmedDataUp", "ConfirmedDataDown")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("node", marks=pytest.mark.node), pytest.param("cargo", marks=pytest.mark.cargo)],
+)
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """One of the two oracles; skips, loudly, where its tools are not."""
+    for tool in {"node": ("node", "npm"), "cargo": ("cargo",)}[request.param]:
+        if shutil.which(tool) is None:
+            conftest._absent(tool, "install it and put it on PATH")
+    return oracles.lora_packet if request.param == "node" else oracles.lrwn
+
+
+def random_commands(r: random.Random, direction: int) -> bytes:
+    """Up to three commands with random fields and clear reserved bits."""
+    rows = [row for row in mac.TABLE if row[1] == direction and row[0] != 0x12]  # BeaconTiming: gone since 1.0.3
+    commands = b""
+    for cid, _, name, size, _ in r.sample(rows, r.randint(0, 3)):
+        (command,) = mac.parse(bytes((cid,)) + r.randbytes(size), direction)
+        if len(commands) + 1 + size <= frames.FOPTS_MAX:
+            commands += mac.build(name, **command.fields)
+    return commands
+
+
+def random_data(r: random.Random) -> dict[str, Any]:
+    kind = r.choice(DATA_TYPES)
+    up = kind.endswith("Up")
+    fport = r.choice((None, 0, *[r.randint(1, 255)] * 4))
+    picked = random_commands(r, UP if up else DOWN)
+    payload = b"" if fport is None else picked if fport == 0 else r.randbytes(r.choice((0, 1, 15, 16, 17, 51, 200)))
+    return {
+        "type": kind,
+        "dev_addr": f"{r.getrandbits(32):08x}",
+        "fcnt": r.choice((0, 1, r.getrandbits(16), r.getrandbits(32))),
+        "adr": r.random() < 0.5,
+        "adr_ack_req": up and r.random() < 0.5,
+        "ack": r.random() < 0.5,
+        "f_pending": not up and r.random() < 0.5,
+        "fport": fport,
+        "fopts_hex": "" if fport == 0 else picked.hex(),
+        "payload_hex": payload.hex(),
+        "nwk_skey": r.randbytes(16).hex(),
+        "app_skey": r.randbytes(16).hex(),
+    }
+
+
+def build(frame: dict[str, Any]) -> bytes:
+    """The same frame from our own parts."""
+    mtype, addr = frames.TYPE_NAMES.index(frame["type"]), frames.number(frame["dev_addr"])
+    direction = UP if frames.is_uplink(mtype) else DOWN
+    nwk, app = aes(H(frame["nwk_skey"])), aes(H(frame["app_skey"]))
+    key = nwk if frame["fport"] == 0 else app
+    payload = crypt_payload(key, direction, addr, frame["fcnt"], H(frame["payload_hex"]))
+    flags = {name: frame[name] for name in ("adr", "adr_ack_req", "ack", "f_pending")}
+    body = frames.build_data(mtype, addr, frame["fcnt"], H(frame["fopts_hex"]), frame["fport"], payload, **flags)
+    return bytes(body + data_mic(nwk, direction, addr, frame["fcnt"], body))
+
+
+def test_data_frames_both_ways(ask: Ask) -> None:
+    r = random.Random(868)
+    wanted = [random_data(r) for _ in range(FRAMES)]
+    built = ask([{"op": "build_data", **frame} for frame in wanted])
+    opened = ask([{"op": "open_data", **f, "phy_hex": build(f).hex()} for f in wanted])
+    for frame, theirs, seen in zip(wanted, built, opened, strict=True):
+        assert theirs == {"phy_hex": build(frame).hex()}, frame
+        ours = explain(H(theirs["phy_hex"]), H(frame["nwk_skey"]), H(frame["app_skey"]), fcnt_high=frame["fcnt"] >> 16)
+        for name in ("type", "dev_addr", "fcnt", "adr", "ack", "fport", "fopts_hex", "payload_hex"):
+            assert ours[name] == frame[name] == seen[name], (name, frame, seen)
+        assert ours["mic_ok"] is True and seen["mic_ok"] is True
+        if "mac_commands" in seen:
+            names = [c["name"].lower() for c in ours["mac_commands"]]
+            assert [name.lower() for name in seen["mac_commands"]] == names, frame
+
+
+def test_what_others_send_is_opened_by_the_network_role(ask: Ask) -> None:
+    r = random.Random(869)
+    wanted = [f for f in (random_data(r) for _ in range(FRAMES)) if f["type"].endswith("Up")]
+    for frame, theirs in zip(wanted, ask([{"op": "build_data", **f} for f in wanted]), strict=True):
+        session = Session(
+            frames.number(frame["dev_addr"]), H(frame["nwk_skey"]), H(frame["app_skey"]), fcnt_up=frame["fcnt"]
+        )
+        result = server.open_uplink(aes, session, frames.parse(H(theirs["phy_hex"])))
+        assert isinstance(result, server.Uplink), frame
+        assert (result.payload.hex(), result.fport, result.fcnt) == (
+            frame["payload_hex"], frame["fport"], frame["fcnt"],
+        )  # fmt: skip
+
+
+def test_join_requests_both_ways(ask: Ask) -> None:
+    r = random.Random(870)
+    wanted = [
+        {
+            "join_eui": f"{r.getrandbits(64):016x}",
+            "dev_eui": f"{r.getrandbits(64):016x}",
+            "dev_nonce": r.getrandbits(16),
+            "app_key": r.randbytes(16).hex(),
+        }
+        for _ in range(FRAMES // 3)
+    ]
+    phys = []
+    for w in wanted:
+        device = Device(aes, frames.number(w["join_eui"]), frames.number(w["dev_eui"]), H(w["app_key"]))
+        device.dev_nonce = w["dev_nonce"]
+        phys.append(device.join_request().hex())
+    assert [a.get("phy_hex") for a in ask([{"op": "build_join_request", **w} for w in wanted])] == phys
+    seen = ask(
+        [{"op": "open_join_request", "phy_hex": p, "app_key": w["app_key"]} for p, w in zip(phys, wanted, strict=True)]
+    )
+    for want, answer in zip(wanted, seen, strict=True):
+        assert answer["mic_ok"] is True
+        assert all(answer[name] == want[name] for name in ("join_eui", "dev_eui", "dev_nonce"))
+
+
+def test_join_accepts_and_keys_both_ways(ask: Ask) -> None:
+    r = random.Random(871)
+    wanted = [
+        {
+            "join_nonce": r.getrandbits(24),
+            "net_id": f"{r.getrandbits(24):06x}",
+            "dev_addr": f"{r.getrandbits(32):08x}",
+            "rx1_dr_offset": r.randint(0, 5),
+            "rx2_data_rate": r.randint(0, 7),
+            "rx_delay": r.randint(0, 15),
+            "cf_list_hex": r.choice(("", eu868.build_cf_list([867100000 + 200000 * i for i in range(5)]).hex())),
+            "app_key": r.randbytes(16).hex(),
+            "dev_nonce": r.getrandbits(16),
+        }
+        for _ in range(FRAMES // 3)
+    ]
+    theirs = ask([{"op": "build_join_accept", **w} for w in wanted])
+    keys = ask([{"op": "session_keys", **w} for w in wanted])
+    phys = []
+    for want, built, derived in zip(wanted, theirs, keys, strict=True):
+        app_key, addr = H(want["app_key"]), frames.number(want["dev_addr"])
+        device = Device(aes, 1, 2, app_key)
+        device.dev_nonce = want["dev_nonce"]
+        request = frames.parse(device.join_request())
+        answer = server.accept_join(
+            aes, request, app_key, want["join_nonce"], int(want["net_id"], 16), addr,
+            rx1_dr_offset=want["rx1_dr_offset"], rx2_data_rate=want["rx2_data_rate"], rx_delay=want["rx_delay"],
+            cf_list=H(want["cf_list_hex"]),
+        )  # fmt: skip
+        phys.append(answer.phy.hex())
+        assert built == {"phy_hex": answer.phy.hex()}
+        assert device.on_join_accept(H(built["phy_hex"])) == Joined(addr)
+        ours = {"nwk_skey": device.session.nwk_skey.hex(), "app_skey": device.session.app_skey.hex()}
+        assert ours == derived
+        app = aes(app_key)
+        assert session_keys(app, want["join_nonce"], int(want["net_id"], 16), want["dev_nonce"]) == (
+            device.session.nwk_skey, device.session.app_skey,
+        )  # fmt: skip
+    seen = ask(
+        [{"op": "open_join_accept", "phy_hex": p, "app_key": w["app_key"]} for p, w in zip(phys, wanted, strict=True)]
+    )
+    for want, answer in zip(wanted, seen, strict=True):
+        assert answer.pop("mic_ok") is True and answer.pop("type") == "JoinAccept"
+        assert answer == {name: want[name] for name in answer}
