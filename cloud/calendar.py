@@ -20,8 +20,6 @@ _STEPS_MS = {
 }
 _HOURS = {"PT3H": 3, "PT6H": 6, "PT12H": 12}
 EVERY = (*_STEPS_MS, *_HOURS, "P1D", "P1W", "P1M", "P1Y")
-FIRST_MS = -9_214_560_000_000  # 1678-01-01, LAST_MS 2262-01-01: what the stores can hold
-LAST_MS = 9_214_646_400_000
 
 
 class EveryError(ValueError):

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from gateway.decode import Payload, Read, decode
+from gateway.decode import NOTHING, Payload, Read, decode
 from gateway.mapping import map_object
 from gateway.ports import DeviceDirectory
 from gateway.semtech_json import time_of
@@ -41,7 +41,7 @@ class Uplink:
 
     event: str
     device: str = ""
-    read: Read = Read()
+    read: Read = NOTHING
 
 
 def event(topic: str, payload: bytes, received_ms: int, directory: DeviceDirectory) -> Uplink:
@@ -78,7 +78,7 @@ def uplink(body: dict[str, Any], received_ms: int, directory: DeviceDirectory, d
     payload = Payload(
         name, codec, data, link.fport or 0, generation, link.fcnt, received_ms, link, time_of(body.get("time"))
     )
-    read = decode(payload) if device and data else Read()
+    read = decode(payload) if device and data else NOTHING
     if not read.readings:
         read = _from_object(payload, _dict(body.get("object")), read)
     if read.undecoded and not data:

@@ -42,6 +42,9 @@ class Read:
     undecoded: Undecoded | None = None
 
 
+NOTHING = Read()
+
+
 def decode(payload: Payload) -> Read:
     """Readings with a time, or why there are none."""
     received = payload.time or datetime.fromtimestamp(payload.received_ms / 1000, UTC)

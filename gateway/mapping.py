@@ -17,7 +17,7 @@ from schemas.channels import ChannelError, join, split
 
 LEAVES_MAX = 200
 DEPTH_MAX = 6
-_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)\s*([^\d\s].{0,15})?\s*")
+_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)\s*([^\d\s.].{0,15})?\s*")
 _TRAILING_PLACE = re.compile(r"(.+?)[_ .-]+(\d{1,4}(?:cm|m)?)")
 _PM_DECIMAL = re.compile(r"(?i)pm[_ .]?(1|10)[_.]0(?!\d)")  # PM1.0 is not PM10
 Path = tuple[str, ...]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from edge.lorawan import eu868, frames, mac, server
 from edge.lorawan.session import Session
 from gateway.aes import aes
-from gateway.decode import Payload, Read, decode
+from gateway.decode import NOTHING, Payload, Read, decode
 from gateway.dedup import Reception
 from gateway.ports import DeviceDirectory, SessionStore
 from gateway.semtech_json import Tx
@@ -57,7 +57,7 @@ class Handled:
     outcome: Outcome
     device: str | None = None
     detail: str = ""
-    read: Read = Read()
+    read: Read = NOTHING
     downlink: Downlink | None = None
 
 

@@ -130,15 +130,15 @@ class Spool:
 
     def forget(self, device: str, stored: Sequence[Range]) -> int:
         """What the cloud has stored for good; how many readings that were."""
+        rows, gone = self.rows, 0
         with self._db.transaction():
-            before = self.rows["reading"]
             for generation, first, last in stored:
-                gone = self._db.execute(
+                gone += self._db.execute(
                     "DELETE FROM reading WHERE device = ? AND generation = ? AND seq BETWEEN ? AND ?",
                     (device, generation, first, last),
-                )
-                self.rows["reading"] -= gone.rowcount
-        return before - self.rows["reading"]
+                ).rowcount
+        rows["reading"] -= gone
+        return gone
 
     def forget_ids(self, ids: Iterable[int]) -> None:
         """Readings that no acknowledgement can name, once the broker has taken them."""
@@ -163,15 +163,17 @@ class Spool:
         return 1
 
     def _insert(self, table: str, columns: str, row: tuple[object, ...]) -> int:
+        rows = self.rows  # counted before the row is there
         marks = ", ".join("?" * len(row))
         cursor = self._db.execute("INSERT INTO %s (%s) VALUES (%s)" % (table, columns, marks), row)
-        self.rows[table] += 1
+        rows[table] += 1
         return cursor.lastrowid or 0
 
     def _delete(self, table: str, ids: Iterable[int]) -> None:
+        rows = self.rows
         with self._db.transaction():
             for one in ids:
-                self.rows[table] -= self._db.execute("DELETE FROM %s WHERE id = ?" % table, (one,)).rowcount
+                rows[table] -= self._db.execute("DELETE FROM %s WHERE id = ?" % table, (one,)).rowcount
 
     def _trim(self, table: str) -> None:
         excess = self.rows[table] - getattr(self._limits, table)

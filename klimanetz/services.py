@@ -30,7 +30,7 @@ async def gateway(
         udp_port=settings.udp_listen.port,
         spool=settings.spool,
         instance=settings.instance or "gateway",
-        gateways=settings.gateways,
+        gateways="any" if settings.gateways is None else settings.gateways,
     )
 
     def ready(bound: gateway_service.UdpAddress) -> None:
@@ -38,7 +38,7 @@ async def gateway(
             address.set_result((bound[0], bound[1]))
         say(f"gateway: hears Semtech UDP on {bound[0]}:{bound[1]}")
 
-    await gateway_service.run(config, wiring.registry(settings), ready, stop)
+    await gateway_service.run(config, wiring.registry(settings, stale_ms=1000), ready, stop)
 
 
 async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:

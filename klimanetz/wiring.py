@@ -29,8 +29,8 @@ def settings() -> Settings:
         raise wrong_use(str(error)) from None
 
 
-def registry(from_settings: Settings) -> Registry:
-    return open_registry(from_settings.registry, now_ms)
+def registry(from_settings: Settings, stale_ms: int = 0) -> Registry:
+    return open_registry(from_settings.registry, now_ms, stale_ms)
 
 
 def store(from_settings: Settings) -> Store:

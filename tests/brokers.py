@@ -18,8 +18,8 @@ class Broker:
         self._log = folder / "mosquitto.log"
         folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(
-            f"listener {self.port} {self.host}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-            f"max_queued_messages 100000\nuser root\n{extra_config}\n"
+            f"listener {self.port} {self.host}\nallow_anonymous true\nmax_queued_messages 100000\nuser root\n"
+            f"persistence true\npersistence_location {folder}/\n{extra_config}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

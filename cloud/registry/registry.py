@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.registry import tables as t
 from cloud.registry.deployments import Stay, Whereabouts
@@ -33,11 +34,17 @@ class Snapshot:
 
 
 class Registry:
-    """All processes share one database; `now_ms` is the clock, handed in."""
+    """All processes share one database; `now_ms` is the clock, handed in.
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
+    `stale_ms`: how old a copy may be before the database is asked again. With it a copy also outlives a database
+    that is away, so that a gateway goes on hearing.
+    """
+
+    def __init__(self, engine: Engine, now_ms: Callable[[], int], stale_ms: int = 0) -> None:
         self.engine = engine
         self.now_ms = now_ms
+        self.stale_ms = stale_ms
+        self._asked_ms = 0
         self._read = reading(engine)
         self._snapshot: Snapshot | None = None
 
@@ -48,10 +55,18 @@ class Registry:
 
     def snapshot(self) -> Snapshot:
         """The registry as it stands now; the same object until somebody changes something."""
-        revision = self.revision()
-        if self._snapshot is None or self._snapshot.revision != revision:
-            self._snapshot = self._load(revision)
-        return self._snapshot
+        known, now_ms = self._snapshot, self.now_ms()
+        if known is not None and 0 <= now_ms - self._asked_ms < self.stale_ms:
+            return known
+        self._asked_ms = now_ms
+        try:
+            revision = self.revision()
+            if known is None or known.revision != revision:
+                self._snapshot = known = self._load(revision)
+        except SQLAlchemyError:
+            if known is None or not self.stale_ms:
+                raise
+        return known
 
     def stations(self) -> list[Station]:
         return list(self.snapshot().stations.values())
@@ -127,6 +142,6 @@ def bump(connection: Connection) -> None:
         connection.execute(sa.insert(t.revision).values(id=1, number=1))
 
 
-def open_registry(url: str, now_ms: Callable[[], int]) -> Registry:
+def open_registry(url: str, now_ms: Callable[[], int], stale_ms: int = 0) -> Registry:
     """Registry of `sqlite:////path` or `postgresql://…`. Raises DatabaseUrlError, DatabaseUnavailable."""
-    return Registry(open_database(url), now_ms)
+    return Registry(open_database(url), now_ms, stale_ms)

@@ -156,7 +156,7 @@ class Device:
         commands = mac.parse(payload if frame.fport == 0 else frame.fopts, DOWN)
         confirmed = frame.mtype == frames.CONFIRMED_DOWN
         self.session = session.advanced(fcnt_down=fcnt + 1)
-        self._answers = list(self._answers) + handle(self.link, commands, battery, margin_db)
+        self._answers = [a for a in self._answers if not a[1]] + handle(self.link, commands, battery, margin_db)
         self._ack_due = confirmed
         self._unheard = 0
         return Downlink(fcnt, frame.fport, payload, frame.ack, confirmed, frame.f_pending, commands)

@@ -52,8 +52,11 @@ def test_uplink_with_keys_in_either_case() -> None:
 
 def test_uplink_without_keys_says_what_would_help() -> None:
     values = decoded(UPLINK)
-    assert values["mic_ok"] is None and values["payload_hex"] is None and values["encrypted_hex"] == "95437876"
-    assert "NwkSKey" in values["notes"][0] and "AppSKey" in values["notes"][1]
+    assert values["mic_ok"] is None
+    assert values["payload_hex"] is None
+    assert values["encrypted_hex"] == "95437876"
+    assert "NwkSKey" in values["notes"][0]
+    assert "AppSKey" in values["notes"][1]
 
 
 def test_wrong_key_or_counter_is_a_wrong_mic() -> None:
@@ -76,7 +79,8 @@ def test_port_0_opens_with_the_network_key() -> None:
     assert [c["name"] for c in values["mac_commands"]] == ["LinkCheckReq", "LinkADRAns"]
     assert (values["payload_hex"], values["fport"], values["mic_ok"]) == ("020305", 0, True)
     closed = decoded(PORT_0, "--app-skey", "01" * 16)
-    assert closed["payload_hex"] is None and closed["mac_commands"] == []
+    assert closed["payload_hex"] is None
+    assert closed["mac_commands"] == []
     assert "LinkCheckReq" in shown(PORT_0, "--nwk-skey", "01" * 16)
 
 
@@ -106,7 +110,8 @@ def test_join_accept() -> None:
         "rx2_data_rate": 0, "rx_delay": 0, "cf_list": [], "mic_ok": True,
     }.items()  # fmt: skip
     closed = decoded(JOIN_ACCEPT)
-    assert closed.keys() >= {"join_nonce", "net_id", "dev_addr", "rx_delay", "cf_list"} and closed["mic_ok"] is None
+    assert closed.keys() >= {"join_nonce", "net_id", "dev_addr", "rx_delay", "cf_list"}
+    assert closed["mic_ok"] is None
     assert decoded(JOIN_ACCEPT, "--app-key", "00" * 16)["mic_ok"] is False
     assert "needs the AppKey" in shown(JOIN_ACCEPT)
 
@@ -136,8 +141,10 @@ def test_what_is_not_a_frame_exits_1(frame: str) -> None:
     assert result.exit_code == 1
     assert list(json.loads(result.stdout)) == ["error"]
     result = run(frame)
-    assert result.exit_code == 1 and result.stdout == ""
-    assert result.stderr.startswith("Not a LoRaWAN frame: ") and "Traceback" not in result.stderr
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Not a LoRaWAN frame: ")
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -168,6 +175,8 @@ def test_rows_cover_every_byte_once_and_garbage_is_only_a_frame_error(
     json.dumps(values)
     at = 0
     for offset, length, octets, field, meaning in annotate(phy, nwk, app_skey, app_key):
-        assert (offset, 2 * length) == (at, len(octets)) and field and meaning
+        assert (offset, 2 * length) == (at, len(octets))
+        assert field
+        assert meaning
         at += length
     assert at == len(phy)

@@ -50,7 +50,7 @@ def test_join_accepts_come_back(nonce: int, net_id: int, addr: int, offset: int,
 
 @pytest.mark.parametrize("phy", [JOIN_REQUEST, JOIN_ACCEPT, DATA_FRAME[:11] + DATA_FRAME[-4:]])
 def test_every_prefix_is_refused(phy: bytes) -> None:
-    """The data frame ends with its FOpts here: where a payload follows, a prefix is a shorter frame with a wrong MIC."""
+    """The data frame here ends with its FOpts; where a payload follows, a prefix is a frame with a wrong MIC."""
     frames.parse(phy)
     for n in range(len(phy)):
         with pytest.raises(FrameError):
@@ -67,10 +67,10 @@ def test_a_byte_too_many_is_refused(phy: bytes) -> None:
 def test_garbage_raises_nothing_else(data: bytes) -> None:
     try:
         frame = frames.parse(data)
-    except FrameError as error:
-        assert str(error)
-    else:
-        assert data[0] & 3 == 0 and frame.phy == data
+    except FrameError:
+        return
+    assert data[0] & 3 == 0
+    assert frame.phy == data
 
 
 def test_commands_in_both_places_are_named_on_parsing() -> None:
@@ -94,8 +94,10 @@ def test_reserved_bits_are_ignored() -> None:
 def test_addresses_are_written_most_significant_byte_first() -> None:
     request = frames.parse(JOIN_REQUEST)
     assert frames.eui_text(request.join_eui) == "0102030401020304"
-    assert frames.addr_text(0xFC00DC06) == "fc00dc06" and frames.number("FC00dc06") == 0xFC00DC06
-    assert frames.addr_text(1) == "00000001" and frames.eui_text(1) == "0000000000000001"
+    assert frames.addr_text(0xFC00DC06) == "fc00dc06"
+    assert frames.number("FC00dc06") == 0xFC00DC06
+    assert frames.addr_text(1) == "00000001"
+    assert frames.eui_text(1) == "0000000000000001"
 
 
 # --- MAC commands

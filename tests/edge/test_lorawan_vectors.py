@@ -9,7 +9,7 @@ import pytest
 from edge.lorawan import counters, eu868, frames, mac, server
 from edge.lorawan.airtime import lora_us
 from edge.lorawan.frames import FrameError
-from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, decrypt_join_accept, join_mic, session_keys
+from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, join_mic, session_keys
 from edge.lorawan.session import Session
 from gateway.aes import aes
 from gateway.explain import explain

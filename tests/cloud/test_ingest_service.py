@@ -1,0 +1,177 @@
+"""The service against a real Mosquitto: captured before acknowledged, stored before `ack`, nothing lost on the way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from cloud.ingest.rawlog import RawLogUnavailable
+from cloud.ingest.service import Ingest, IngestConfig
+from cloud.mqtt import MqttUrl
+from cloud.store.model import StoreUnavailable
+from tests.brokers import Broker, start_mosquitto
+from tests.cloud import ingest_parts
+
+pytestmark = pytest.mark.mosquitto
+LIMITS = "max_inflight_messages 2000\nmax_queued_messages 100000"
+
+
+@pytest.fixture
+def broker(mosquitto: str, tmp_path: Path) -> Iterator[Broker]:
+    broker = start_mosquitto(mosquitto, tmp_path / "broker", LIMITS)
+    yield broker
+    broker.stop()
+
+
+class Bench:
+    """A running service and a client beside it."""
+
+    def __init__(self, service: Ingest, parts: ingest_parts.Parts, client: aiomqtt.Client) -> None:
+        self.service, self.parts, self.client = service, parts, client
+
+    async def send(self, *readings: dict[str, Any], device: str = "kn-1") -> None:
+        await self.client.publish(f"klimanetz/v1/up/{device}", json.dumps(readings).encode(), qos=1)
+
+    async def acks(self) -> list[list[int]]:
+        async with asyncio.timeout(20):
+            message = await anext(self.client.messages)
+        assert isinstance(message.payload, bytes)
+        return json.loads(message.payload)["stored"]  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def bench(broker: Broker, folder: Path, **change: Any) -> AsyncIterator[Bench]:
+    parts = ingest_parts.make(folder)
+    parts.raw.close()  # the service opens its own
+    config = IngestConfig(MqttUrl(broker.host, broker.port), "ingest-1", folder / "spool")
+    service = Ingest(config, parts.store, parts.ledger, parts.registry)
+    for name, value in change.items():
+        value(getattr(service, name))
+    ready, stop = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(service.run(stop, ready.set))
+    await asyncio.wait([running, asyncio.create_task(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+    async with aiomqtt.Client(broker.host, broker.port, identifier="tester", clean_session=False) as client:
+        await client.subscribe("klimanetz/v1/ack/+", qos=1)
+        yield Bench(service, parts, client)
+    stop.set()
+    await running
+
+
+def reading(seq: int) -> dict[str, Any]:
+    return ingest_parts.reading(generation=1, seq=seq, time=f"2026-11-22T10:{seq % 60:02}:00Z")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_stored_and_acknowledged(broker: Broker, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            await b.send(reading(1), reading(2), reading(4))
+            assert await b.acks() == [[1, 1, 2], [1, 4, 4]]
+            assert len(b.parts.values("marktplatz", "air_temperature")) == 3
+
+    asyncio.run(scenario())
+
+
+def test_what_came_while_nobody_listened_is_there_afterwards(broker: Broker, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(broker, tmp_path):
+            pass
+        async with aiomqtt.Client(broker.host, broker.port) as client:
+            await client.publish("klimanetz/v1/up/kn-1", json.dumps(reading(1)), qos=1)
+        async with bench(broker, tmp_path) as b:
+            assert await b.acks() == [[1, 1, 1]]
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_restarts(broker: Broker, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            await b.send(reading(1))
+            assert await b.acks() == [[1, 1, 1]]
+            await asyncio.to_thread(broker.stop)
+            await until(lambda: b.service.problem is not None)
+            assert f"no broker at mqtt://{broker.host}:{broker.port}" in str(b.service.problem)
+            await asyncio.to_thread(broker.start)
+            await until(lambda: b.service.problem is None)
+            async with aiomqtt.Client(broker.host, broker.port) as client:
+                await client.publish("klimanetz/v1/up/kn-1", json.dumps(reading(2)), qos=1)
+            await until(lambda: b.service.counts["stored"] == 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_database_that_is_away(broker: Broker, tmp_path: Path) -> None:
+    """Capture goes on and is acknowledged to the broker; `ack` comes once it is stored."""
+    calls = []
+
+    def away(pipeline: Any) -> None:
+        write = pipeline.store.write
+
+        def once_away(points: Any) -> None:
+            calls.append(len(points))
+            if len(calls) < 3:
+                raise StoreUnavailable("away", retry_after_s=0.05)
+            write(points)
+
+        pipeline.store.write = once_away
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path, pipeline=away) as b:
+            await b.send(reading(1))
+            assert await b.acks() == [[1, 1, 1]]
+            assert len(calls) == 3
+            assert b.service.problem is None
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_acknowledges_nothing_and_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+    full = True
+
+    def fill(raw: Any) -> None:
+        append = raw.append
+
+        def refuse(messages: Any) -> int:
+            if full:
+                raise RawLogUnavailable("the raw log cannot be written: disk full")
+            return int(append(messages))
+
+        raw.append = refuse
+
+    async def scenario() -> None:
+        nonlocal full
+        async with bench(broker, tmp_path, raw=fill) as b:
+            await b.send(reading(1))
+            await until(lambda: b.service.problem is not None)
+            assert "nothing is acknowledged until there is room" in str(b.service.problem)
+            assert b.service.counts["captured"] == 0
+            full = False
+            assert await b.acks() == [[1, 1, 1]]
+
+    asyncio.run(scenario())
+
+
+def test_thousands_of_messages_beyond_the_window(broker: Broker, tmp_path: Path) -> None:
+    """More than the broker lets be under way, each in a message of its own."""
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            for seq in range(1, 3001):
+                b.client._client.publish("klimanetz/v1/up/kn-1", json.dumps(reading(seq)), qos=1)
+            await until(lambda: b.service.counts["stored"] + b.service.counts["duplicates"] >= 3000)
+            row = b.parts.ledger.delivery("kn-1")
+            assert row is not None
+            assert (row["received"], row["missing"], row["duplicates"]) == (3000, 0, 0)
+
+    asyncio.run(scenario())

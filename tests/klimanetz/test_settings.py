@@ -1,0 +1,82 @@
+"""Every setting can be wrong in its own way, and says so by name."""
+
+from pathlib import Path
+
+import pytest
+
+from klimanetz.settings import Listen, SettingError, load
+
+
+def test_defaults_need_nothing(tmp_path: Path) -> None:
+    settings = load({"PATH": "/bin"}, tmp_path)
+    assert settings.store == f"sqlite:///{tmp_path / 'data' / 'series.db'}"
+    assert settings.udp_listen == Listen("127.0.0.1", 1700)
+    assert settings.gateways is None
+
+
+def test_environment_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "klimanetz.toml").write_text('instance = "ingest-7"\nhttp_listen = "0.0.0.0:80"\n')
+    settings = load({"KLIMANETZ_INSTANCE": "ingest-8"}, tmp_path)
+    assert (settings.instance, settings.http_listen) == ("ingest-8", Listen("0.0.0.0", 80))
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("abc\n")
+    settings = load({"KLIMANETZ_INFLUX_TOKEN_FILE": str(tmp_path / "token")}, tmp_path)
+    assert settings.influx_token == "abc"
+    with pytest.raises(SettingError, match=r"KLIMANETZ_INFLUX_TOKEN_FILE names .*, which cannot be read: No such file"):
+        load({"KLIMANETZ_INFLUX_TOKEN_FILE": str(tmp_path / "gone")}, tmp_path)
+
+
+def test_gateways(tmp_path: Path) -> None:
+    text = "A84041FFFF1EC1F5@192.0.2.7, a84041ffff1ec1f6"
+    assert load({"KLIMANETZ_GATEWAYS": text}, tmp_path).gateways == {
+        "a84041ffff1ec1f5": "192.0.2.7",
+        "a84041ffff1ec1f6": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "says"),
+    [
+        ("KLIMANETZ_STOER", "x", "KLIMANETZ_STOER is not a setting; there are KLIMANETZ_MQTT_URL, "),
+        ("KLIMANETZ_STORE", "postgres://x", "use sqlite:////var/lib/klimanetz/series.db or influxdb://"),
+        ("KLIMANETZ_STORE", "influxdb://host:8086", "use sqlite:////var/lib/klimanetz/series.db or influxdb://"),
+        ("KLIMANETZ_MQTT_URL", "localhost:1883", "use mqtt://user:password@host:1883"),
+        ("KLIMANETZ_MQTT_URL", "mqtt://host:port", "has no valid port"),
+        ("KLIMANETZ_UDP_LISTEN", "1700", "use address:port, like 0.0.0.0:1700"),
+        ("KLIMANETZ_HTTP_LISTEN", "127.0.0.1:99999", "use address:port"),
+        ("KLIMANETZ_GATEWAYS", "abc", "use `any`, or EUIs of 16 hexadecimal digits"),
+        ("KLIMANETZ_GATEWAYS", "a84041ffff1ec1f5@there", "'there' is not an IP address"),
+        ("KLIMANETZ_INSTANCE", "a b", "use 1 to 64 of"),
+        ("KLIMANETZ_API_URL", "example.org", "use http://host:8000"),
+        ("KLIMANETZ_LOG", "loud", "use debug, info, warning, error"),
+        ("KLIMANETZ_INFLUX_TOKEN", "", "it is empty"),
+    ],
+)
+def test_a_bad_setting_says_what_is_allowed(tmp_path: Path, key: str, text: str, says: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        load({key: text}, tmp_path)
+    assert key in str(caught.value)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("stoer = 'x'", "'stoer' in .* is not a setting; there are mqtt_url"),
+        ("store = [1]", "store in .* must be a text"),
+        ("store", "is not TOML"),
+        ("http_listen = 'x'", "http_listen in klimanetz.toml is 'x': use address:port"),
+    ],
+)
+def test_a_bad_file_says_where(tmp_path: Path, toml: str, says: str) -> None:
+    (tmp_path / "klimanetz.toml").write_text(toml)
+    with pytest.raises(SettingError, match=says):
+        load({}, tmp_path)
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingError) as caught:
+        load({"KLIMANETZ_MQTT_URL": "http://user:geheim@host"}, tmp_path)
+    assert "geheim" not in str(caught.value)
