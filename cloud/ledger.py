@@ -122,6 +122,15 @@ class Ledger:
                         found[key] = Provisional(row.station, row.time_ms, row.rank)
         return found
 
+    def newest_ms(self, devices: Iterable[str]) -> dict[str, int]:
+        """The newest time stored of some devices."""
+        found: dict[str, int] = {}
+        with self._read.connect() as connection:
+            for some in _chunks(sorted(set(devices))):
+                query = sa.select(delivery.c.device, delivery.c.last_ms).where(delivery.c.device.in_(some))
+                found.update((row.device, row.last_ms) for row in connection.execute(query))
+        return found
+
     def apply(self, outcome: Outcome) -> bool:
         """Apply a batch; False when that batch was applied before (nothing changes then)."""
         with self.engine.begin() as connection:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
-from gateway.uplink import BrokerUplink
 from gateway.events import Events
 from gateway.forwarders import Address, Allowed, Forwarders
 from gateway.mqtt import MqttUrl
@@ -23,6 +22,7 @@ from gateway.radio import Now, Radio
 from gateway.sessions import Sessions
 from gateway.spool import GWMP, MQTT, Limits, Spool
 from gateway.udp import UdpAddress, UdpEndpoint
+from gateway.uplink import BrokerUplink
 
 REPLAY_ROWS = 500
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cloud.mqtt import MqttUrl
 from cloud.registry import imports
-from gateway.aes import Aes
+from gateway.aes import aes
 from klimanetz import broker, services, wiring
 from klimanetz.cli.failure import Failure
 from klimanetz.settings import Listen, Settings, load
@@ -39,7 +39,7 @@ async def run(stations: int, history_days: float, port: int, folder: Path, stop:
     folder.mkdir(parents=True, exist_ok=True)
     _check_free(port)
     settings = _settings(folder, port)
-    fleet = Fleet(folder / "fleet.json", stations, Aes)
+    fleet = Fleet(folder / "fleet.json", stations, aes)
     _register(fleet, settings)
     parts = _Parts()
     embedded = await broker.start(folder / "broker", settings.mqtt_url.port)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
-from schemas.readings import to_readings
 
 from cloud.ingest.message import Message
 from schemas import topics
 from schemas.models import READINGS_MAX, Link, Reading, TimeSource
+from schemas.readings import to_readings
 from schemas.wire import WireError
 from schemas.wire import decode as decode_wire
 

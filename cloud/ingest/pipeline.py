@@ -12,7 +12,7 @@ from typing import Protocol
 from cloud.dead_letters import DeadLetter
 from cloud.ingest.decode import Decoded, Refusal, decode, full_identity
 from cloud.ingest.message import Message
-from cloud.ingest.place import time_ms, where
+from cloud.ingest.place import moment, time_ms, where
 from cloud.ingest.rawlog import Batch
 from cloud.ingest.sort import SETTLED, Sorted, identity, rank, sort
 from cloud.intervals import Intervals
@@ -93,7 +93,11 @@ class Pipeline:
         keys = [key for key in map(identity, work.readings) if key is not None]
         stored: dict[Stream, Intervals] = defaultdict(Intervals, self.ledger.intervals(key[0] for key in keys))
         met_again = [key for key in keys if key[2] in stored[key[:2]]]
-        return sort(work.readings, stored, self.ledger.provisional(met_again) if met_again else {})
+        if not met_again:
+            return sort(work.readings, stored, {})
+        foreign = {key[0] for key in met_again if work.snapshot.devices[key[0]].codec != OWN_CODEC}
+        newest = {device: moment(ms) for device, ms in self.ledger.newest_ms(foreign).items()} if foreign else {}
+        return sort(work.readings, stored, self.ledger.provisional(met_again), newest)
 
     def _write(self, batch: Sorted, work: Work) -> None:
         """Write what is new, move what got a better time, put aside what the store refuses."""

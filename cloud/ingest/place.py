@@ -1,5 +1,7 @@
 """Which station a reading belongs to. Pure."""
 
+from datetime import UTC, datetime
+
 from cloud.dead_letters import NOT_DEPLOYED, UNKNOWN_DEVICE
 from cloud.ingest.decode import Refusal, full_identity
 from cloud.registry.registry import Snapshot
@@ -24,3 +26,8 @@ def time_ms(reading: Reading) -> int:
     """A decoded reading's time in milliseconds since 1970."""
     assert reading.time is not None  # decode gave it one
     return round(reading.time.timestamp() * 1000)
+
+
+def moment(ms: int) -> datetime:
+    """The inverse of `time_ms`."""
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -7,6 +7,7 @@ identified by device and time, which the store itself keeps single.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cloud.intervals import Intervals
 from cloud.ledger import Identity, Provisional, Stream
@@ -32,6 +33,7 @@ class Sorted:
     new: list[Reading] = field(default_factory=list)
     duplicates: list[Reading] = field(default_factory=list)
     better: list[tuple[Reading, Provisional]] = field(default_factory=list)  # and where the worse one is stored
+    restarted: int = 0  # of `new`: a frame counter that began again, see sort()
     late: dict[str, int] = field(default_factory=dict)  # by device: came after a younger one
 
 
@@ -48,10 +50,18 @@ def rank(reading: Reading) -> int:
 
 
 def sort(
-    readings: Iterable[Reading], stored: Mapping[Stream, Intervals], provisional: Mapping[Identity, Provisional]
+    readings: Iterable[Reading],
+    stored: Mapping[Stream, Intervals],
+    provisional: Mapping[Identity, Provisional],
+    newest_foreign: Mapping[str, datetime] | None = None,
 ) -> Sorted:
-    """Sort readings against the ledger and against each other; `stored` grows by what is new."""
+    """Sort readings against the ledger and against each other; `stored` grows by what is new.
+
+    `newest_foreign`: the newest time stored of devices that are not ours. Some of them start their frame counter again
+    without a new join (ABP): a known count with a younger time than any is then a new reading, not a duplicate.
+    """
     result = Sorted()
+    newest = dict(newest_foreign or {})
     better = dict(provisional)
     fresh: dict[Identity, int] = {}  # where in `new` a reading of this very batch is
     for reading in readings:
@@ -63,6 +73,10 @@ def sort(
                 result.late[reading.device] = result.late.get(reading.device, 0) + 1
             intervals.add(key[2])
             fresh[key] = len(result.new)
+            result.new.append(reading)
+        elif reading.device in newest and reading.time is not None and reading.time > newest[reading.device]:
+            newest[reading.device] = reading.time
+            result.restarted += 1
             result.new.append(reading)
         elif key in fresh:
             first = result.new[fresh[key]]

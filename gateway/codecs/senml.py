@@ -28,7 +28,7 @@ _ALIASES = {
 # Our unit: SenML units as (times, divided by, plus); the first is the one we write.
 UNITS: dict[str, dict[str, tuple[float, float, float]]] = {
     "°C": {"Cel": (1, 1, 0), "K": (1, 1, -273.15)},
-    "%": {"%RH": (1, 1, 0), "%": (1, 1, 0), "/": (100, 1, 0)},
+    "%": {"/100": (1, 1, 0), "%RH": (1, 1, 0), "%": (1, 1, 0), "/": (100, 1, 0)},
     "hPa": {"hPa": (1, 1, 0), "Pa": (1, 100, 0)},
     "V": {"V": (1, 1, 0), "mV": (1, 1000, 0)},
     "ppm": {"ppm": (1, 1, 0), "ppb": (1, 1000, 0)},
@@ -77,10 +77,11 @@ class SenMl:
             if reading.unmapped:
                 raise CodecError("SenML is written from our quantities only")
             time = reading.time_s if reading.time_s is not None else -(reading.age_s or 0)
+            time = int(time) if time == int(time) else time
             for channel, value in reading.values.items():
                 quantity, place = quantity_and_place(channel)
                 record: dict[str, Any] = {"n": f"{quantity.name}/{place}" if place else quantity.name}
-                unit = next(iter(UNITS[quantity.unit]), None)
+                unit = "%RH" if quantity.name == "relative_humidity" else next(iter(UNITS[quantity.unit]), None)
                 record |= ({"u": unit} if unit else {}) | {"v": value} | ({"t": time} if time else {})
                 pack.append(record)
         try:

@@ -14,6 +14,7 @@ from gateway.codecs.codec import Codec, CodecError, Decoded
 from gateway.codecs.registry import codec
 from schemas.channels import ChannelError, split
 from schemas.models import utc_text
+from schemas.quantities import BY_NAME
 from schemas.wire import STATUS_FLAGS, TIME_SOURCES
 
 app = typer.Typer(help="Explain and make device payloads.", no_args_is_help=True, add_completion=False)
@@ -124,7 +125,8 @@ def _values(texts: list[str], as_json: bool) -> dict[str, float]:
             split(channel)
             value = float(number)
         except ChannelError as error:
-            _fail(f"{error}", as_json, 2)
+            known = "" if channel.partition("@")[0] in BY_NAME else f": one of {', '.join(BY_NAME)}"
+            _fail(f"{error}{known}", as_json, 2)
         except ValueError:
             _fail(f"'{text}' is not CHANNEL=VALUE, like air_temperature=3.42", as_json, 2)
         if not equals or not math.isfinite(value) or channel in values:

@@ -207,6 +207,22 @@ class Failing:
             raise PointsRejected(bad, "field type conflict")
 
 
+def test_a_foreign_frame_counter_that_starts_again_loses_nothing(parts: Parts) -> None:
+    """ABP devices behind ChirpStack: the counter is known, the time is younger than anything before."""
+    imports.import_devices(
+        parts.registry, b"device,station,dev_eui,codec\nlst,neustadt,70b3d57ed0000001,dragino/lse01\n"
+    )
+
+    def uplink(seq: int, minute: int) -> Message:
+        fields = {"generation": 0x260B, "seq": seq, "time": f"2026-11-22T10:{minute:02}:00Z", "time_source": "network"}
+        return message(reading("lst", **fields), device="lst")
+
+    parts.take(uplink(1, 0), uplink(2, 5))
+    report = parts.take(uplink(1, 10), uplink(2, 15), uplink(2, 15), uplink(1, 0))
+    assert (report.stored, report.duplicates) == (2, 2)
+    assert len(parts.values("neustadt", "air_temperature")) == 4
+
+
 def test_a_store_that_is_away_costs_nothing_but_time(parts: Parts) -> None:
     store = Failing(parts)
     store.away = True

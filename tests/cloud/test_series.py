@@ -89,7 +89,7 @@ def test_intervals_touch_and_never_overlap_around_a_clock_change(zone: str, arou
     calendar = Calendar(every, ZoneInfo(zone))
     moments = [ms(around) + step * 60_000 for step in range(-40 * 60, 40 * 60, 7)] + [ms(around) - 1, ms(around)]
     borders = sorted({calendar.bounds(moment) for moment in moments})
-    assert all(first[1] == second[0] for first, second in pairwise(borders) if every not in EVERY[:4])
+    assert all(first[1] == second[0] for first, second in pairwise(borders) if every not in ("PT1M", "PT5M"))
     assert all(first[1] <= second[0] for first, second in pairwise(borders))
     for moment in moments:
         start, end = calendar.bounds(moment)
@@ -132,7 +132,7 @@ def test_both_days_of_the_clock_change() -> None:
 
 
 def test_flagged_values_stay_out_but_are_counted() -> None:
-    given = values(1.0, 2.0) + [Value(T0 + 1, 1000.0, "X range", "d"), Value(T0 + 2, 50.0, "B", "d")]
+    given = [*values(1.0, 2.0), Value(T0 + 1, 1000.0, "X range", "d"), Value(T0 + 2, 50.0, "B", "d")]
     given += [Value(T0 + 3, 3.0, "Q step", "d")]
     given.sort(key=lambda v: v.time_ms)
     quantity = BY_NAME["air_temperature"]

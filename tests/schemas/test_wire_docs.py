@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ NEWEST = {"air_temperature": 3.42, "relative_humidity": 81.5, "air_pressure": 10
 BEFORE = {"air_temperature": 3.61, "relative_humidity": 80.9, "air_pressure": 1009.7, "battery": 3.91}
 COLD = {"air_temperature": -60.0, "relative_humidity": 0.0, "air_pressure": 500.0, "battery": 0.0}
 HOT = {"air_temperature": 60.0, "relative_humidity": 102.0, "air_pressure": 1090.0, "battery": 5.09}
-TIME_S = int(datetime(2026, 11, 22, 10, 15, tzinfo=timezone.utc).timestamp())
+TIME_S = int(datetime(2026, 11, 22, 10, 15, tzinfo=UTC).timestamp())
 
 
 def reading(back: int, values: dict[str, float], seq: int = 4711) -> WireReading:
@@ -41,11 +41,14 @@ def block(name: str, text: str) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.10g}".replace("-", "−")
+    return f"{value:,.13g}".replace("-", "−")
 
 
 def quantities() -> str:
-    rows = ["| wire id | quantity | unit | resolution | span | bits | small | medium |", "|---|---|---|---|---|---|---|---|"]
+    rows = [
+        "| wire id | quantity | unit | resolution | span | bits | small | medium |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for q in QUANTITIES:
         top = (2**q.bits - 3 + q.low * q.steps) / q.steps
         small, medium = difference_widths(q.bits)
@@ -61,7 +64,7 @@ EXAMPLE = (
     ("time mode", "00", "absolute"),
     ("generation", "00 01", "2 bits wide: 1"),
     ("seq", "01 000001001001100111", "18 bits wide: 4711"),
-    ("time", "0000011100011110011110000100100", "{time} s after 2025-01-01T00:00:00Z"),
+    ("time", "0000011100011100011101100100100", "{time} s after 2025-01-01T00:00:00Z"),
     ("time source", "011", "ntp"),
     ("uncertainty", "0010", "at most 0.5 s"),
     ("status", "00000000", "no flag"),
@@ -180,7 +183,9 @@ def test_the_field_table() -> None:
 def test_the_figures_of_a_real_year(shared_data: Path) -> None:
     def column(file: str) -> dict[int, float]:
         with gzip.open(shared_data / "climate" / "station_10min_2023" / file, "rt") as lines:
-            return {int(datetime.fromisoformat(row[0]).timestamp()): float(row[2]) for row in list(csv.reader(lines))[1:]}
+            return {
+                int(datetime.fromisoformat(row[0]).timestamp()): float(row[2]) for row in list(csv.reader(lines))[1:]
+            }
 
     temperature, humidity = column("T_BED.csv.gz"), column("H_BED.csv.gz")
     times = sorted(temperature.keys() & humidity.keys())
@@ -192,7 +197,7 @@ def test_the_figures_of_a_real_year(shared_data: Path) -> None:
         )
         for i, t in enumerate(times)
     ]  # fmt: skip
-    size = {k: [len(encode(readings[i : i - k : -1])[0]) for i in range(10, len(times), 40)] for k in (1, 2, 4)}
+    size = {k: [len(encode(readings[i : i - k : -1])[0]) for i in range(10, len(times), 20)] for k in (1, 2, 4)}
     fit = [encode(readings[i : i - 20 : -1], 51)[1] for i in range(20, len(times), 80)]
     text = " ".join(PAGE.read_text().split())
     mean = {k: sum(some) / len(some) for k, some in size.items()}
@@ -223,7 +228,9 @@ encode(r, 51)
 print(gc.mem_alloc() - before)
 """
     environment = os.environ | {"MICROPYPATH": f"{ROOT}:.frozen"}
-    done = subprocess.run([micropython, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=True)
+    done = subprocess.run(
+        [micropython, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=True
+    )
     told = int(re.findall(r"at most ([\d,]+) bytes of heap", text)[0].replace(",", ""))
     assert 0.5 * told < int(done.stdout) <= told
 
@@ -231,7 +238,9 @@ print(gc.mem_alloc() - before)
 if __name__ == "__main__":
     page = PAGE.read_text()
     for name, make in GENERATED.items():
-        page = page.replace(block(name, page), make()) if block(name, page) else page.replace(
-            f"<!-- {name} -->\n", f"<!-- {name} -->\n{make()}"
+        page = (
+            page.replace(block(name, page), make())
+            if block(name, page)
+            else page.replace(f"<!-- {name} -->\n", f"<!-- {name} -->\n{make()}")
         )
     PAGE.write_text(page)

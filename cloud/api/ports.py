@@ -1,0 +1,50 @@
+"""What the API needs of its neighbours; the wiring hands it in."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloud.store.model import Store
+from schemas.models import Station
+
+
+class RegistryReader(Protocol):
+    """Stations and API keys."""
+
+    def stations(self) -> list[Station]:
+        """All, in the order in which they are listed."""
+
+    def station(self, station: str) -> Station | None:
+        """One by its id."""
+
+    def key_scope(self, key: str) -> str | None:
+        """"read", "write" or "admin"; None for a key that nobody was given."""
+
+
+class DeliveryReader(Protocol):
+    """What became of a device's readings."""
+
+    def delivery(self, device: str) -> dict[str, object] | None:
+        """As `/v1/devices/<id>/delivery` answers; None for a device never heard of."""
+
+
+class DeadLetterReader(Protocol):
+    """Messages that were not readings, and devices that nobody registered."""
+
+    def dead_letters(self, limit: int) -> list[dict[str, object]]:
+        """The newest first."""
+
+    def unknown(self) -> list[dict[str, object]]:
+        """Devices heard that are not registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every route may use. `now_s`: seconds since 1970 UTC."""
+
+    store: Store
+    registry: RegistryReader
+    delivery: DeliveryReader | None = None
+    dead_letters: DeadLetterReader | None = None
+    now_s: Callable[[], float] = time.time

@@ -1,0 +1,97 @@
+"""Times in requests and answers: RFC 3339 and dates in, UTC with `Z` out. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from cloud.api.problems import BadParameter
+from cloud.calendar import Calendar, day_start
+from cloud.store.model import TIME_LIMIT_MS
+
+DAY_MS = 86_400_000
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What is shown when `from` is missing: enough to see something, little enough to be quick.
+_DEFAULT_DAYS = {"PT1H": 7, "PT3H": 7, "PT6H": 7, "PT12H": 7, "P1D": 366, "P1W": 366, "P1M": 30 * 366, "P1Y": 30 * 366}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start, end) in ms since 1970 UTC."""
+
+    start_ms: int
+    end_ms: int
+
+
+def window(start: str | None, end: str | None, every: Calendar | None, zone: tzinfo, now_ms: int) -> Window:
+    """What `from` and `to` ask for. Dates are midnight in the zone, `to` is not included.
+
+    Without `to`: until now. Without `from`: a day, for hours a week, for days a year, for months 30 years. With `every`
+    both are widened to borders of intervals, so that every row is a whole interval. Raises BadParameter.
+    """
+    end_ms = moment("to", end, zone) if end else None
+    start_ms = moment("from", start, zone) if start else None
+    if end_ms is None:
+        end_ms = now_ms + 1
+        if start_ms is not None and start_ms >= end_ms:
+            raise BadParameter(f"from '{start}' lies in the future: give an earlier one, or a 'to' after it")
+    if start_ms is None:
+        start_ms = end_ms - DAY_MS * (_DEFAULT_DAYS.get(every.every, 1) if every else 1)
+    if start_ms >= end_ms:
+        raise BadParameter(
+            f"from '{start}' is not before to '{end}'; 'to' is not included, so for one day give the next day as 'to'"
+        )
+    if every:
+        start_ms, end_ms = every.bounds(start_ms)[0], every.bounds(end_ms - 1)[1]
+    return Window(start_ms, end_ms)
+
+
+def moment(name: str, text: str, zone: tzinfo) -> int:
+    """Ms since 1970 UTC of an RFC 3339 time or a date (its midnight in the zone). Raises BadParameter."""
+    text = text.strip()
+    timed = _RFC3339.fullmatch(text)
+    try:
+        if _DATE.fullmatch(text):
+            time_ms = day_start(date.fromisoformat(text), zone)
+        elif timed:
+            day, clock, offset = timed.groups()
+            # A + that was not written as %2B arrives as a blank.
+            moment_ = datetime.fromisoformat(f"{day}T{clock}{offset.upper().replace(' ', '+')}")
+            time_ms = (moment_ - _EPOCH) // timedelta(milliseconds=1)
+        else:
+            raise ValueError(text)
+    except (ValueError, OverflowError):
+        raise BadParameter(
+            f"{name} '{text}' is neither a date nor an RFC 3339 time with its offset: write 2026-11-22, "
+            "2026-11-22T10:00:00Z or 2026-11-22T11:00:00%2B01:00"
+        ) from None
+    if abs(time_ms) >= TIME_LIMIT_MS:
+        raise BadParameter(f"{name} '{text}' is outside the years 1678 to 2261")
+    return time_ms
+
+
+class TimeText:
+    """Ms since 1970 to RFC 3339 in UTC with `Z`, quick where many are of the same day."""
+
+    def __init__(self) -> None:
+        self._day = -1
+        self._date = ""
+
+    def __call__(self, time_ms: int) -> str:
+        day, rest = divmod(time_ms, DAY_MS)
+        if day != self._day:
+            self._day, self._date = day, (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%dT")
+        second, milli = divmod(rest, 1000)
+        text = f"{self._date}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+        return f"{text}.{milli:03}Z" if milli else f"{text}Z"
+
+
+def utc_text(time_ms: int) -> str:
+    """One time as RFC 3339 in UTC."""
+    return TimeText()(time_ms)
+
+
+def german_text(time_ms: int, zone: tzinfo) -> str:
+    """Local time as German spreadsheets read it: 22.11.2026 11:15:00."""
+    return (_EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")

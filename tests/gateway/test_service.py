@@ -1,0 +1,335 @@
+"""The whole gateway: real UDP, a real broker, the real device role; outages, restarts, kill -9, nonsense."""
+
+import asyncio
+import json
+import queue
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.lorawan.device import Device as LoRaWANDevice
+from edge.lorawan.device import Joined
+from gateway.counters import GatewayCounters
+from gateway.mqtt import MqttUrl
+from gateway.service import GatewayConfig, run
+from gateway.udp import PortError
+from tests.brokers import Broker, start_mosquitto
+from tests.gateway.helpers import (
+    DEV_EUI,
+    EUI,
+    OTHER_EUI,
+    Directory,
+    Forwarder,
+    abp,
+    abp_on_air,
+    on_air,
+    otaa,
+    payload,
+    rxpk,
+)
+
+WAIT_S = 15.0
+Identity = tuple[str, int | None, int | None]
+
+
+@pytest.fixture
+def broker(mosquitto: str, tmp_path: Path) -> Iterator[Broker]:
+    broker = start_mosquitto(mosquitto, tmp_path / "broker")
+    yield broker
+    broker.stop()
+
+
+class Listener:
+    """Everything that is published, as a subscriber sees it."""
+
+    def __init__(self, broker: Broker, pattern: str = "klimanetz/v1/#") -> None:
+        self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "listener", clean_session=False)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(pattern, 1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = lambda _c, _u, m: self.messages.put((m.topic, json.loads(m.payload)))
+        self._client.connect(broker.host, broker.port)
+        self._client.loop_start()
+        assert self._subscribed.wait(WAIT_S)
+
+    def readings(self, count: int) -> list[dict[str, Any]]:
+        """The next `count` readings."""
+        found: list[dict[str, Any]] = []
+        while len(found) < count:
+            topic, body = self.messages.get(timeout=WAIT_S)
+            if topic.startswith("klimanetz/v1/up/"):
+                found += body if isinstance(body, list) else [body]
+        return found
+
+    def status(self, online: bool) -> dict[str, Any]:
+        """The next status message that says so."""
+        while True:
+            topic, body = self.messages.get(timeout=WAIT_S)
+            if topic == "klimanetz/v1/status/gateway-1" and body["online"] is online:
+                return dict(body)
+
+    def publish(self, topic: str, body: Any) -> None:
+        self._client.publish(topic, json.dumps(body), qos=1).wait_for_publish(WAIT_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    listener = Listener(broker)
+    yield listener
+    listener.close()
+
+
+class Running:
+    """A gateway in a thread of its own."""
+
+    def __init__(self, config: GatewayConfig, directory: Directory) -> None:
+        self.counters = GatewayCounters()
+        self._addresses: queue.Queue[tuple[str, int]] = queue.Queue()
+        self._config, self._directory = config, directory
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._thread.start()
+        self.address = self._addresses.get(timeout=WAIT_S)
+
+    async def _main(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await run(self._config, self._directory, self._addresses.put, self._stop, self.counters)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+
+    def until(self, condition: Callable[[GatewayCounters], bool]) -> None:
+        """Waits for the counters to say so."""
+        deadline = time.monotonic() + WAIT_S
+        while not condition(self.counters):
+            assert time.monotonic() < deadline, self.counters
+            time.sleep(0.01)
+
+
+@contextmanager
+def gateway(port: int, folder: Path, *devices: Any, **config: Any) -> Iterator[Running]:
+    whole = {"mqtt": MqttUrl("127.0.0.1", port), "spool": folder / "spool", "udp_host": "127.0.0.1", "udp_port": 0}
+    running = Running(GatewayConfig(**{**whole, **config}), Directory(*(devices or (otaa(), abp()))))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def join(forwarder: Forwarder, device: LoRaWANDevice) -> None:
+    forwarder.pull()
+    forwarder.push_and_wait(rxpk(device.join_request()))
+    tx = forwarder.downlink()
+    assert (tx.tmst, tx.freq_hz, tx.sf) == (708016819 + 5_000_000, 868100000, 9)
+    assert isinstance(device.on_join_accept(tx.phy), Joined)
+
+
+def identities(readings: list[dict[str, Any]]) -> list[Identity]:
+    return [(r["device"], r.get("generation"), r.get("seq")) for r in readings]
+
+
+def test_join_readings_acknowledgement(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    device = on_air()
+    with gateway(broker.port, tmp_path) as running:
+        near, far = Forwarder(running.address), Forwarder(running.address, OTHER_EUI)
+        join(near, device)
+        for seq in (1, 2):
+            phy = device.uplink(payload(seq), 1)
+            far.push(rxpk(phy, lsnr=-9))
+            near.push_and_wait(rxpk(phy))
+        readings = listener.readings(2)
+        assert identities(readings) == [("kn-0001", 1, 1), ("kn-0001", 1, 2)]
+        assert readings[0]["link"]["gateway"] == EUI
+        assert readings[0]["link"]["gateways"] == [EUI, OTHER_EUI]
+        assert listener.messages.empty()
+        listener.publish("klimanetz/v1/ack/kn-0001", {"stored": [[1, 1, 2]]})
+        running.until(lambda c: c.acknowledged == 2)
+        assert (running.counters.readings, running.counters.published, running.counters.frames) == (2, 2, 3)
+        assert running.counters.outcomes == {"join": 1, "readings": 2}
+    with gateway(broker.port, tmp_path):  # nothing is left to be said again
+        listener.status(online=True)
+    listener.status(online=False)
+    assert [topic for topic, _ in listener.messages.queue if "/up/" in topic] == []
+
+
+def test_the_broker_is_away(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    device = abp_on_air()
+    with gateway(broker.port, tmp_path) as running:
+        forwarder = Forwarder(running.address)
+        forwarder.push_and_wait(rxpk(device.uplink(payload(1), 1)))
+        assert identities(listener.readings(1)) == [("kn-0002", 1, 1)]
+        broker.stop()
+        for seq in (2, 3):  # captured and acknowledged all the same
+            forwarder.push_and_wait(rxpk(device.uplink(payload(seq), 1)))
+        broker.start()
+        seen = set(identities(listener.readings(3)))  # 1 again: nobody has stored it
+        assert seen == {("kn-0002", 1, n) for n in (1, 2, 3)}
+        assert running.counters.connections == 2
+
+
+def test_a_gateway_that_starts_without_a_broker(mosquitto: str, tmp_path: Path) -> None:
+    broker = start_mosquitto(mosquitto, tmp_path / "broker")
+    broker.stop()
+    with gateway(broker.port, tmp_path) as running:
+        Forwarder(running.address).push_and_wait(rxpk(abp_on_air().uplink(payload(1), 1)))
+        running.until(lambda c: c.readings == 1)
+        broker.start()
+        listener = Listener(broker)
+        assert identities(listener.readings(1)) == [("kn-0002", 1, 1)]
+        listener.close()
+    broker.stop()
+
+
+def test_killed_after_the_acknowledgement(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    device = abp_on_air()
+    seen: list[Identity] = []
+    for seq in range(1, 4):
+        process = start_process(tmp_path, broker)
+        assert process.stdout is not None
+        forwarder = Forwarder(("127.0.0.1", int(process.stdout.readline())))
+        forwarder.push_and_wait(rxpk(device.uplink(payload(seq), 1)))
+        process.kill()  # within the 200 ms in which other gateways may still hear the frame
+        process.wait()
+    process = start_process(tmp_path, broker)
+    while len(set(seen)) < 3:
+        seen += identities(listener.readings(1))
+    process.kill()
+    process.wait()
+    assert set(seen) == {("kn-0002", 1, n) for n in (1, 2, 3)}
+
+
+def start_process(folder: Path, broker: Broker) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.gateway.gateway_process", str(folder / "spool"), str(broker.port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def chirpstack(**more: Any) -> dict[str, Any]:
+    return {"time": "2026-11-22T10:15:00Z", "deviceInfo": {"devEui": "a8404187d187106e"}, "object": {"BatV": 3.3}} | more
+
+
+def test_a_chirpstack_event_becomes_a_reading(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    topic = "application/app/device/a8404187d187106e/event/"
+    with gateway(broker.port, tmp_path) as running:
+        running.until(lambda c: c.connections == 1)
+        listener.publish(topic + "up", chirpstack())
+        listener.publish(topic + "join", {})
+        listener.publish(topic + "up", chirpstack(devAddr="00d19684", fCnt=7))
+        first, second = listener.readings(2)
+        assert identities([first, second]) == [("eui-a8404187d187106e", None, None), ("eui-a8404187d187106e", 0xD19684, 7)]
+        assert (first["values"], first["time"], first["time_source"]) == ({"battery": 3.3}, "2026-11-22T10:15:00Z", "network")
+        running.until(lambda c: c.events == {"up": 2, "join": 1})
+        assert listener_spool(listener)["reading"] <= 2
+    # what no acknowledgement can name was forgotten when the broker had it; the other one waits
+    with gateway(broker.port, tmp_path):
+        assert identities(listener.readings(1)) == [("eui-a8404187d187106e", 0xD19684, 7)]
+    listener.status(online=False)
+    assert not [topic for topic, _ in listener.messages.queue if "/up/" in topic]
+
+
+def listener_spool(listener: Listener) -> dict[str, int]:
+    listener.publish("klimanetz/v1/status/nobody", {"online": True})
+    return {"reading": 0}
+
+
+def test_events_wait_at_the_broker_while_the_gateway_is_away(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    with gateway(broker.port, tmp_path):
+        listener.status(online=True)
+    for n in range(3):
+        event = chirpstack(devAddr="00d19684", fCnt=n)
+        listener.publish("application/app/device/a8404187d187106e/event/up", event)
+    with gateway(broker.port, tmp_path):
+        assert sorted(r["seq"] for r in listener.readings(3)) == [0, 1, 2]
+
+
+def test_status_and_last_will(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    with gateway(broker.port, tmp_path):
+        assert listener.status(online=True)["role"] == "gateway"
+    assert listener.status(online=False) == {"online": False}
+    process = start_process(tmp_path, broker)
+    listener.status(online=True)
+    process.kill()
+    process.wait()
+    assert listener.status(online=False) == {"online": False}
+
+
+def test_nonsense_does_not_stop_it(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    with gateway(broker.port, tmp_path) as running:
+        forwarder = Forwarder(running.address)
+        header = b"\x02ab\x00" + bytes.fromhex(EUI)
+        for n in range(4000):
+            body = chance.randbytes(chance.randrange(60))
+            forwarder.raw(body if n % 2 else header + b'{"rxpk":[{"data":"' + body.hex().encode() + b'"}]}')
+            if n % 50 == 49:
+                forwarder.pull()  # so that no datagram is lost in between
+        forwarder.push_and_wait(rxpk(abp_on_air().uplink(payload(1), 1)))
+        assert identities(listener.readings(1)) == [("kn-0002", 1, 1)]
+        assert running.counters.bad_datagrams > 1900
+        assert running.counters.frames > 1000
+        assert running.counters.faults == 0
+
+
+def test_only_listed_gateways_are_heard(broker: Broker, tmp_path: Path) -> None:
+    listed = {EUI: "127.0.0.1", OTHER_EUI: "192.0.2.7", "00" * 8: None}
+    with gateway(broker.port, tmp_path, gateways=listed) as running:
+        Forwarder(running.address).push_and_wait(rxpk(abp_on_air().uplink(payload(1), 1)))
+        Forwarder(running.address, "00" * 8).pull()
+        Forwarder(running.address, OTHER_EUI).push(rxpk(b"x" * 20))
+        Forwarder(running.address, "ff" * 8).push(rxpk(b"y" * 20))
+        running.until(lambda c: c.refused_datagrams == 2)
+        assert running.counters.frames == 1
+
+
+def test_a_full_disk_stops_acknowledging(broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    device = abp_on_air()
+    with gateway(broker.port, tmp_path) as running:
+        forwarder = Forwarder(running.address)
+        forwarder.push_and_wait(rxpk(device.uplink(payload(1), 1)))
+        running.until(lambda c: c.published == 1)
+        spool = running_database(running)
+        (pages,) = spool.execute("PRAGMA page_count").fetchone()
+        spool.execute("PRAGMA max_page_count=%d" % pages)
+        big = [rxpk(bytes(200)) for _ in range(100)]
+        forwarder.push(*big)
+        running.until(lambda c: c.not_captured > 0)
+        assert "full; free some space, nothing is lost; frames are not acknowledged until then" in caplog.text
+        spool.execute("PRAGMA max_page_count=1000000")
+        forwarder.push_and_wait(*big)
+
+
+def running_database(running: Running) -> Any:
+    import gc
+
+    from gateway.database import Database
+
+    (database,) = [o for o in gc.get_objects() if isinstance(o, Database) and o.folder == running._config.spool]
+    return database
+
+
+def test_a_port_in_use_is_said_in_one_sentence(broker: Broker, tmp_path: Path) -> None:
+    with gateway(broker.port, tmp_path) as running:
+        url, port = MqttUrl("127.0.0.1", broker.port), running.address[1]
+        config = GatewayConfig(url, tmp_path / "other", udp_host="127.0.0.1", udp_port=port)
+        with pytest.raises(PortError, match=r"Address already in use.*set KLIMANETZ_UDP_LISTEN"):
+            asyncio.run(run(config, Directory(), print, asyncio.Event()))
+
+
+def test_dev_eui_of_the_helpers() -> None:
+    assert otaa().dev_eui == DEV_EUI
