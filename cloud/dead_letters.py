@@ -31,6 +31,7 @@ dead_letters = sa.Table(
     sa.Column("detail", sa.String(1000), nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("replay_wanted", sa.Boolean, nullable=False, default=False),
     sa.Column("replayed_ms", sa.BigInteger),
     sa.UniqueConstraint("log", "batch", "position"),
 )
@@ -107,6 +108,22 @@ class DeadLetters:
         """Letters that a change of the registry may have cured, oldest first, after a number."""
         c = dead_letters.c
         query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after)
+        return self._rows(query.order_by(c.id).limit(limit))
+
+    def want_replay(self, numbers: Iterable[int] | None) -> int:
+        """Ask `ingest` to take letters again (None: all); how many wait for it now."""
+        c = dead_letters.c
+        wanted = sa.update(dead_letters).where(c.replayed_ms.is_(None)).values(replay_wanted=True)
+        count = 0
+        with self.engine.begin() as connection:
+            for number in numbers if numbers is not None else [None]:
+                count += connection.execute(wanted if number is None else wanted.where(c.id == number)).rowcount
+        return count
+
+    def wanted(self, limit: int) -> list[dict[str, Any]]:
+        """Letters that somebody wants replayed, oldest first."""
+        c = dead_letters.c
+        query = sa.select(dead_letters).where(c.replay_wanted, c.replayed_ms.is_(None))
         return self._rows(query.order_by(c.id).limit(limit))
 
     def mark_replayed(self, numbers: Iterable[int], now_ms: int) -> None:

@@ -177,7 +177,7 @@ class Radio:
         return [input_id for input_id, frames in now.items() if self._left[input_id] <= frames]
 
     def _count(self, one: Handled) -> None:
-        self._counters.outcomes[one.outcome] += 1
+        self._counters.outcomes[one.outcome.value] += 1
         note_read(one.device or "", one.read, self._counters, self._faults)
         if one.outcome not in _NORMAL:
             who = one.device or "a device"

@@ -99,6 +99,7 @@ class _Service:
                 group.create_task(self._summary()),
             ]
             await stop.wait()
+            self._uplink.leave()
             for task in tasks:
                 task.cancel()
         self._radio.work(Now(_now().wall_ms, float("inf")), answer=False)

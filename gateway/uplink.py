@@ -8,6 +8,7 @@ does once in a while where the cloud acknowledges, but not everything.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ ROUND_MAX = 500  # readings; also what one message may hold
 EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written
 STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
+_log = logging.getLogger(__name__)
 SUBSCRIPTIONS = (topics.topic(topics.ACK, "+"), topics.CHIRPSTACK_EVENTS)
 
 
@@ -49,7 +51,12 @@ class BrokerUplink:
         self._swept_s = time.monotonic()
         self._acks_at_sweep = 0
         self._more = asyncio.Event()
+        self._leaving = False
         self.connected = False
+
+    def leave(self) -> None:
+        """Call before cancelling `run`."""
+        self._leaving = True
 
     def wake(self) -> None:
         """There is something to publish."""
@@ -58,18 +65,21 @@ class BrokerUplink:
     async def run(self, status: Callable[[], dict[str, object]]) -> None:
         """Connects, works, waits and connects again. `status` gives what goes into the status message."""
         failures = 0
-        while True:
+        while not self._leaving:
             started_s = time.monotonic()
             try:
                 await self._connection(status)
             except (aiomqtt.MqttError, OSError, StorageError) as error:
-                task = asyncio.current_task()
-                if task and task.cancelling():  # saying goodbye failed, and we are leaving nevertheless
-                    raise asyncio.CancelledError from error
+                if self._leaving:  # an error on the way out has taken the cancellation's place
+                    return
                 stable = time.monotonic() - started_s > STABLE_S
                 failures = 0 if stable else failures + 1
                 line = "no broker at %s (%s): readings wait in the spool, trying again"
                 self._faults.report("broker", line % (self._url, error))
+            except Exception:  # readings wait in the spool; hearing gateways goes on
+                self._counters.faults += 1
+                failures += 1
+                _log.exception("the connection to the broker ended for a reason of our own")
             finally:
                 self.connected = False
             await asyncio.sleep(mqtt.retry_s(failures))

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import uvicorn
 
-from cloud.api import create_app
+from cloud.api.app import create_app
 from cloud.dead_letters import DeadLetters
 from cloud.ingest.service import Ingest, IngestConfig
 from cloud.ledger import Ledger
 from gateway import service as gateway_service
+from gateway.mqtt import MqttUrl as GatewayBroker
+from gateway.udp import UdpAddress
 from klimanetz import wiring
 from klimanetz.cli.failure import Failure
 from klimanetz.settings import Settings
@@ -25,7 +27,7 @@ async def gateway(
     """Semtech UDP, the LoRaWAN network role, other networks' events, the spool. `address`: where it hears."""
     url = settings.mqtt_url
     config = gateway_service.GatewayConfig(
-        mqtt=gateway_service.MqttUrl(url.host, url.port, url.username, url.password, url.tls),
+        mqtt=GatewayBroker(url.host, url.port, url.username, url.password, url.tls),
         udp_host=settings.udp_listen.host,
         udp_port=settings.udp_listen.port,
         spool=settings.spool,
@@ -33,7 +35,7 @@ async def gateway(
         gateways="any" if settings.gateways is None else settings.gateways,
     )
 
-    def ready(bound: gateway_service.UdpAddress) -> None:
+    def ready(bound: UdpAddress) -> None:
         if address is not None:
             address.set_result((bound[0], bound[1]))
         say(f"gateway: hears Semtech UDP on {bound[0]}:{bound[1]}")

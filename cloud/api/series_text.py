@@ -18,6 +18,7 @@ from cloud.store.model import Value
 
 ROWS_PER_PIECE = 1000
 RAW_COLUMNS = ("value", "quality", "quality_reasons", "device")
+Cells = tuple[int, *tuple[float | str | None, ...]]
 
 
 @dataclass(slots=True)
@@ -55,38 +56,40 @@ def json_rows(rows: Iterable[Row], names: tuple[str, ...]) -> Iterator[str]:
         yield f'{{"time":"{text(row.time_ms)}",{figures},"count":{row.count},"flagged":{row.flagged}}}'
 
 
-def csv_pieces(columns: tuple[str, ...], rows: Iterator[tuple[int, list[str]]], local: tzinfo | None) -> Iterator[bytes]:
-    """Lines of `(time_ms, cells)`; with `local`, in the profile `de`."""
+def csv_pieces(columns: tuple[str, ...], rows: Iterator[Cells], local: tzinfo | None) -> Iterator[bytes]:
+    """Lines of cells, the first of which is the time; with `local`, in the profile `de`."""
     text = TimeText()
     if local is None:
-        yield _line(",", "time", *columns).encode()
-        lines = (_line(",", text(time_ms), *cells) for time_ms, cells in rows)
+        yield (",".join(("time", *columns)) + "\r\n").encode()
+        lines = (f"{text(cells[0])},{','.join(map(_plain, cells[1:]))}\r\n" for cells in rows)
     else:
-        yield "\ufeff".encode() + _line(";", "time", "local_time", *columns).encode()
+        yield ("\ufeff" + ";".join(("time", "local_time", *columns)) + "\r\n").encode()
         lines = (
-            _line(";", text(time_ms), german_text(time_ms, local), *(cell.replace(".", ",") for cell in cells[:-1]), cells[-1])
-            for time_ms, cells in rows
+            f"{text(cells[0])};{german_text(cells[0], local)};{';'.join(map(_german, cells[1:]))}\r\n" for cells in rows
         )
     while piece := list(islice(lines, ROWS_PER_PIECE)):
         yield "".join(piece).encode()
 
 
-def csv_values(values: Iterable[Value]) -> Iterator[tuple[int, list[str]]]:
-    """Cells of RAW_COLUMNS."""
+def csv_values(values: Iterable[Value]) -> Iterator[Cells]:
+    """The time and RAW_COLUMNS."""
     for one in values:
         letter, _, reasons = one.quality.partition(" ")
-        yield one.time_ms, [repr(one.value), letter, reasons, one.device]
+        yield one.time_ms, one.value, letter, reasons, one.device
 
 
-def csv_rows(rows: Iterable[Row]) -> Iterator[tuple[int, list[str]]]:
-    """Cells of the aggregates, count and flagged; what is not known is empty."""
+def csv_rows(rows: Iterable[Row]) -> Iterator[Cells]:
+    """The time, the aggregates (empty where not known), count and flagged."""
     for row in rows:
-        cells = ["" if one is None else repr(one) for one in row.aggregates]
-        yield row.time_ms, [*cells, str(row.count), str(row.flagged)]
+        yield row.time_ms, *row.aggregates, row.count, row.flagged
 
 
-def _line(separator: str, *cells: str) -> str:
-    return separator.join(cells) + "\r\n"
+def _plain(cell: float | str | None) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _german(cell: float | str | None) -> str:
+    return str(cell).replace(".", ",") if isinstance(cell, float) else _plain(cell)
 
 
 @lru_cache(maxsize=4096)

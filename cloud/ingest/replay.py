@@ -1,4 +1,4 @@
-"""Dead letters that a change of the registry has cured go through the pipeline again, by themselves."""
+"""Dead letters go through the pipeline again: by themselves once the registry has cured them, or when wanted."""
 
 from pydantic import ValidationError
 
@@ -24,6 +24,16 @@ def replay_waiting(letters: DeadLetters, raw: RawLog, registry: RegistryCopy, no
             raw.append([Message(topics.topic(topics.UP, x["device"]), x["payload"], x["received_ms"]) for x in cured])
             letters.mark_replayed([letter["id"] for letter in cured], now_ms)
             replayed += len(cured)
+    return replayed
+
+
+def replay_wanted(letters: DeadLetters, raw: RawLog, now_ms: int) -> int:
+    """Capture again what somebody asked for; how many. What is still no reading becomes a new letter."""
+    replayed = 0
+    while page := letters.wanted(_PAGE):
+        raw.append([Message(letter["topic"], letter["payload"], letter["received_ms"]) for letter in page])
+        letters.mark_replayed([letter["id"] for letter in page], now_ms)
+        replayed += len(page)
     return replayed
 
 

@@ -23,7 +23,7 @@ from cloud.dead_letters import DeadLetters
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable
-from cloud.ingest.replay import replay_waiting
+from cloud.ingest.replay import replay_waiting, replay_wanted
 from cloud.ledger import Ledger
 from cloud.store.model import Store, StoreRefused, StoreUnavailable
 from schemas import topics
@@ -140,7 +140,8 @@ class Ingest:
                     revision = current
                 batch = await asyncio.to_thread(self.raw.after, cursor)
                 if batch is None:
-                    await self._idle()
+                    if not await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms()):
+                        await self._idle()
                     continue
                 report = await asyncio.to_thread(self.pipeline.apply, batch)
             except (StoreUnavailable, StoreRefused, SQLAlchemyError) as error:

@@ -1,5 +1,7 @@
 """`klimanetz dead-letters …` and `klimanetz unknown …`: what arrived and is not a reading, and why."""
 
+import csv
+import io
 import json
 
 import typer
@@ -7,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cloud.dead_letters import DeadLetters
+from cloud.registry import imports
+from cloud.registry.files import FileRefused
 from klimanetz import wiring
-from klimanetz.cli.failure import Failure
+from klimanetz.cli.failure import Failure, wrong_use
 
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 
@@ -38,6 +42,39 @@ def show_letter(number: int = typer.Argument(..., metavar="ID"), as_json: bool =
         return
     for name, value in shown.items():
         print(f"{name + ':':12} {value}")
+
+
+@dead_letters.command("replay", epilog="Example: klimanetz dead-letters replay 17 18")
+def replay_letters(
+    numbers: list[int] = typer.Argument(None, metavar="ID…", help="Which; see `dead-letters list`."),
+    everything: bool = typer.Option(False, "--all", help="Every letter that was not replayed yet."),
+) -> None:
+    """Let a running `ingest` take messages again, after what was wrong has been mended."""
+    if bool(numbers) == everything:
+        raise wrong_use("name the letters by ID, or say --all")
+    count = _letters().want_replay(None if everything else numbers)
+    if not count:
+        raise Failure("none of them is there, or all were replayed already")
+    print(f"{count} will be taken again by a running `klimanetz ingest`")
+
+
+@unknown.command("adopt", epilog="Example: klimanetz unknown adopt kn-0013 --station marktplatz")
+def adopt(
+    device: str = typer.Argument(..., help="Its name, as `unknown list` shows it."),
+    station: str = typer.Option(..., help="Where it stands; what it sent so far belongs there too."),
+) -> None:
+    """Register a device that sends already; its waiting readings are stored by a running `ingest`."""
+    registry = wiring.registry(wiring.settings())
+    if device in registry.snapshot().devices:
+        raise Failure(f"'{device}' is registered already; `klimanetz devices import` moves it")
+    row = io.StringIO()
+    eui = device.removeprefix("eui-") if device.startswith("eui-") else ""
+    csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
+    try:
+        imports.import_devices(registry, row.getvalue().encode())
+    except FileRefused as refused:
+        raise Failure(refused.rows[0].reason) from None
+    print(f"'{device}' stands at '{station}'")
 
 
 @unknown.command("list", epilog="Example: klimanetz unknown list")

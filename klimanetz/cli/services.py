@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import typer
 
-from klimanetz import services, wiring
+from klimanetz import wiring
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,22 +20,25 @@ def add_to(app: typer.Typer) -> None:
 
 def gateway() -> None:
     """Hear LoRaWAN gateways over UDP and other networks' events; put readings on the broker."""
-    _run(services.gateway)
+    _run("gateway")
 
 
 def ingest() -> None:
     """Take readings from the broker, check and judge them, and store them."""
-    _run(services.ingest)
+    _run("ingest")
 
 
 def api() -> None:
     """Answer over HTTP: the pages, the API and its documentation."""
-    _run(services.api)
+    _run("api")
 
 
-def _run(service: Callable[..., Awaitable[None]]) -> None:
+def _run(name: str) -> None:
     settings = wiring.settings()
     wiring.logging_to_stderr(settings.log)
+    from klimanetz import services  # not before: other commands need not wait for it
+
+    service = getattr(services, name)
     asyncio.run(until_signal(lambda stop: service(settings, stop, _say)))
 
 

@@ -13,7 +13,7 @@ from cloud.dead_letters import DeadLetters
 from cloud.ingest.decode import decode
 from cloud.ingest.message import Message
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable, pack, unpack
-from cloud.ingest.replay import replay_waiting
+from cloud.ingest.replay import replay_waiting, replay_wanted
 from cloud.registry import imports
 from cloud.store.model import PointsRejected, StoreUnavailable
 from schemas.wire import WireReading, encode
@@ -174,6 +174,20 @@ def test_a_device_registered_late_loses_nothing(parts: Parts) -> None:
     parts.pipeline.apply(batch)
     assert len(parts.values("neustadt", "air_temperature")) == 1
     assert letters(parts) == []
+
+
+def test_a_letter_is_replayed_when_somebody_wants_it(parts: Parts) -> None:
+    box = DeadLetters(parts.ledger.engine)
+    parts.take(Message("klimanetz/v1/up/kn-1", b"not yet", NOW_MS), message(reading(time=T)))
+    assert replay_wanted(box, parts.raw, NOW_MS) == 0
+    assert box.want_replay([999]) == 0
+    assert box.want_replay([box.newest(1)[0]["id"]]) == 1
+    assert replay_wanted(box, parts.raw, NOW_MS) == 1
+    batch = parts.raw.after(1)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert [r for r, _ in letters(parts)] == ["not-json"], "still none: a new letter, and the old one is done"
+    assert box.want_replay(None) == 1
 
 
 def test_a_batch_is_counted_once_whatever_dies(parts: Parts) -> None:

@@ -83,7 +83,8 @@ class Forwarder:
     def push_and_wait(self, *objects: dict[str, Any]) -> None:
         """Sends frames and waits until they are acknowledged."""
         token = self.push(*objects)
-        assert self.wait_for(semtech_udp.PushAck).token == token
+        while self.wait_for(semtech_udp.PushAck).token != token:
+            pass
 
     def pull(self) -> None:
         """Opens the way for downlinks."""

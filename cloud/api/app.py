@@ -1,0 +1,77 @@
+"""The application: which routes there are, and what holds for all of them.
+
+Everything it needs is handed in; it opens nothing itself. Reading is public, also from other sites' pages (CORS).
+"""
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from cloud.api import docs, operator_routes, problems, series_routes, station_routes
+from cloud.api.metrics import Metrics
+from cloud.api.middleware import BodyLimit, Head, Measured
+from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
+from cloud.pages import routes as pages
+from cloud.store.model import Store
+
+_DESCRIPTION = """
+A city's climate readings: where the stations are, what they measured, how each value was judged. Reading needs no key.
+Times are UTC with `Z`. Errors are `application/problem+json` (RFC 9457).
+
+Quality is one letter: `V` verified, `S` screened, `C` coarse check only, `Z` not yet judged, `Q` questioned, `X` failed,
+`G`/`B` decided by a person as good or bad; `quality_reasons` says why.
+"""
+_PROBLEM = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened, and the way out"},
+        "instance": {"type": "string", "format": "uri-reference"},
+    },
+}
+_ERRORS: dict[int | str, dict[str, object]] = {
+    "default": {"description": "An error", "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM}}}
+}
+
+
+def create_app(
+    store: Store,
+    registry: RegistryReader,
+    delivery: DeliveryReader | None = None,
+    dead_letters: DeadLetterReader | None = None,
+    now_s: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The HTTP side. Without `delivery` and `dead_letters` their routes are left out. Closes nothing that it was given."""
+    services = Services(store, registry, delivery, dead_letters, now_s)
+    metrics = Metrics(services)
+    app = FastAPI(
+        title="klimanetz",
+        description=_DESCRIPTION,
+        version=version("klimanetz"),
+        license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        responses=_ERRORS,
+    )
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Head)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
+    app.add_middleware(Measured, metrics=metrics)
+    app.include_router(station_routes.routes(services))
+    app.include_router(series_routes.routes(services))
+    if delivery is not None:
+        app.include_router(station_routes.delivery_routes(delivery))
+    if dead_letters is not None:
+        app.include_router(operator_routes.dead_letter_routes(services, dead_letters))
+    app.include_router(operator_routes.health_routes(services, metrics))
+    app.include_router(docs.routes())
+    app.include_router(pages.routes(services))
+    return app

@@ -1,0 +1,82 @@
+"""What holds for every request, as plain ASGI: a limit on bodies, HEAD for whatever takes GET, figures."""
+
+import time
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud.api.metrics import Metrics
+from cloud.api.problems import problem
+
+BODY_MAX = 10_000_000  # bytes
+_TOO_LARGE = f"A body may have up to {BODY_MAX // 1_000_000} MB: send it in several parts."
+
+
+class BodyLimit:
+    """Refuses a larger body with 413, by its announced length at once, else when it gets too long."""
+
+    def __init__(self, app: ASGIApp, limit: int = BODY_MAX) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self._limit:
+            return await problem(413, _TOO_LARGE)(scope, receive, send)
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        await self._app(scope, limited, send)
+
+
+class Head:
+    """Answers HEAD as GET without the body (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await self._app(scope, receive, send)
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        scope["method"] = "GET"
+        await self._app(scope, receive, without_body)
+
+
+class Measured:
+    """Counts answers and how long they took."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        start_s, status, method = time.perf_counter(), 500, scope["method"]
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.answered(method, route, status, time.perf_counter() - start_s)

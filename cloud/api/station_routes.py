@@ -1,0 +1,71 @@
+"""`/v1/stations`, `/v1/stations/<id>` and `/v1/latest` as GeoJSON; `/v1/devices/<id>/delivery`."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Response
+
+from cloud.api import geojson
+from cloud.api.ports import DeliveryReader, Services
+from cloud.api.problems import NotFound
+from schemas.models import Station
+
+
+def routes(services: Services) -> APIRouter:
+    """The routes of stations."""
+    router = APIRouter(prefix="/v1", tags=["stations"], default_response_class=Response)
+
+    @router.get("/stations", summary="All stations", responses=_geojson())
+    def stations() -> Response:
+        return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]))
+
+    @router.get("/stations/{station}", summary="One station and its channels", responses=_geojson())
+    def station(station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
+        found = find(services, station)
+        return _answer(geojson.feature(found, channels=services.store.channels(station)))
+
+    @router.get(
+        "/latest",
+        tags=["readings"],
+        summary="The newest value of every channel of every station",
+        responses=_geojson(),
+    )
+    def latest(
+        station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
+    ) -> Response:
+        if station is None:
+            return _answer(geojson.latest(services.registry.stations(), services.store.latest()))
+        some = [find(services, name) for name in station.split(",")]
+        return _answer(geojson.latest(some, services.store.latest([one.station for one in some])))
+
+    return router
+
+
+def delivery_routes(reader: DeliveryReader) -> APIRouter:
+    """The route that tells what became of a device's readings."""
+    router = APIRouter(prefix="/v1", tags=["devices"], default_response_class=Response)
+
+    @router.get("/devices/{device}/delivery", summary="What was sent, received, late, doubled and is missing")
+    def delivery(device: str) -> Response:
+        found = reader.delivery(device)
+        if found is None:
+            raise NotFound(f"Nothing was ever received from a device '{device}'")
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    return router
+
+
+def find(services: Services, station: str) -> Station:
+    """Raises NotFound."""
+    found = services.registry.station(station)
+    if found is None:
+        raise NotFound(f"There is no station '{station}'; /v1/stations lists all")
+    return found
+
+
+def _answer(body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), media_type=geojson.MEDIA_TYPE)
+
+
+def _geojson() -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {geojson.MEDIA_TYPE: {"schema": {"type": "object"}}}}}
