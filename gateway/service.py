@@ -22,7 +22,7 @@ from gateway.radio import Now, Radio
 from gateway.sessions import Sessions
 from gateway.spool import GWMP, MQTT, Limits, Spool
 from gateway.udp import UdpAddress, UdpEndpoint
-from gateway.uplink import BrokerUplink
+from gateway.uplink import BrokerUplink, first_of
 
 REPLAY_ROWS = 500
 _log = logging.getLogger(__name__)
@@ -92,16 +92,7 @@ class _Service:
         address = self._udp.address
         _log.info("hearing gateways on UDP %s:%d, broker %s", *address, self._config.mqtt)
         ready(address)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._work()),
-                group.create_task(self._uplink.run(self._status)),
-                group.create_task(self._summary()),
-            ]
-            await stop.wait()
-            self._uplink.leave()
-            for task in tasks:
-                task.cancel()
+        await first_of(self._work(), self._uplink.run(self._status), self._summary(), self._until(stop))
         self._radio.work(Now(_now().wall_ms, float("inf")), answer=False)
 
     def close(self) -> None:
@@ -117,6 +108,10 @@ class _Service:
             self._counters.faults += 1
             _log.exception("datagrams could not be handled")
         self._heard.set()
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._uplink.leave()
 
     async def _work(self) -> None:
         """Deals with frames when their window has closed."""

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiomqtt
 import orjson
@@ -25,6 +26,7 @@ from schemas import topics
 from schemas.models import Acknowledgement
 
 ROUND_MAX = 500  # readings; also what one message may hold
+PUBACK_S = 60.0
 EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written
 STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
@@ -65,13 +67,11 @@ class BrokerUplink:
     async def run(self, status: Callable[[], dict[str, object]]) -> None:
         """Connects, works, waits and connects again. `status` gives what goes into the status message."""
         failures = 0
-        while not self._leaving:
+        while True:
             started_s = time.monotonic()
             try:
                 await self._connection(status)
             except (aiomqtt.MqttError, OSError, StorageError) as error:
-                if self._leaving:  # an error on the way out has taken the cancellation's place
-                    return
                 stable = time.monotonic() - started_s > STABLE_S
                 failures = 0 if stable else failures + 1
                 line = "no broker at %s (%s): readings wait in the spool, trying again"
@@ -82,6 +82,8 @@ class BrokerUplink:
                 _log.exception("the connection to the broker ended for a reason of our own")
             finally:
                 self.connected = False
+            if self._leaving:  # an error on the way out has taken the cancellation's place
+                return
             await asyncio.sleep(mqtt.retry_s(failures))
 
     async def _connection(self, status: Callable[[], dict[str, object]]) -> None:
@@ -93,12 +95,7 @@ class BrokerUplink:
             self._counters.connections += 1
             self.connected = True
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._publish(client))
-                    group.create_task(self._listen(client))
-                    group.create_task(self._tell(client, status))
-            except* (aiomqtt.MqttError, OSError, StorageError) as several:
-                raise _first(several) from several
+                await first_of(self._publish(client), self._listen(client), self._tell(client, status))
             finally:
                 self.connected = False
                 if not client._disconnected.done():
@@ -123,10 +120,11 @@ class BrokerUplink:
         devices: dict[str, list[bytes]] = {}
         for row in rows:
             devices.setdefault(row.device, []).append(row.body)
-        async with asyncio.TaskGroup() as group:
-            for device, bodies in devices.items():
-                message = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
-                group.create_task(client.publish(topics.topic(topics.UP, device), message, qos=1, timeout=60))
+        under_way = []
+        for device, bodies in devices.items():
+            message = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
+            under_way.append(client.publish(topics.topic(topics.UP, device), message, qos=1, timeout=PUBACK_S))
+        await asyncio.gather(*under_way)
         self._counters.published += len(rows)
         self._published_to = rows[-1].id
         if uncounted := [row.id for row in rows if not row.counted]:
@@ -200,7 +198,19 @@ def _bytes(payload: object) -> bytes:
     return payload if isinstance(payload, bytes) else str(payload).encode()
 
 
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+async def first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Runs them together until the first ends, with its error if it has one; the others are ended.
+
+    Not a TaskGroup: `asyncio.wait_for` of Python 3.11, also inside aiomqtt, may swallow a cancellation (cpython#86296),
+    so one is not enough.
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        while pending := [task for task in tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=3)
+    for task in sorted(done, key=tasks.index):
+        task.result()

@@ -21,8 +21,8 @@ _DESCRIPTION = """
 A city's climate readings: where the stations are, what they measured, how each value was judged. Reading needs no key.
 Times are UTC with `Z`. Errors are `application/problem+json` (RFC 9457).
 
-Quality is one letter: `V` verified, `S` screened, `C` coarse check only, `Z` not yet judged, `Q` questioned, `X` failed,
-`G`/`B` decided by a person as good or bad; `quality_reasons` says why.
+Quality is one letter: `V` verified, `S` screened, `C` coarse check only, `Z` not yet judged, `Q` questioned,
+`X` failed, `G`/`B` decided by a person as good or bad; `quality_reasons` says why.
 """
 _PROBLEM = {
     "type": "object",
@@ -47,7 +47,7 @@ def create_app(
     dead_letters: DeadLetterReader | None = None,
     now_s: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The HTTP side. Without `delivery` and `dead_letters` their routes are left out. Closes nothing that it was given."""
+    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out. It closes nothing."""
     services = Services(store, registry, delivery, dead_letters, now_s)
     metrics = Metrics(services)
     app = FastAPI(

@@ -19,7 +19,11 @@ class Metrics:
         name = "klimanetz_http"
         self._requests = Counter(f"{name}_requests", "Answers given", labels, registry=self.registry)
         self._seconds = Histogram(
-            f"{name}_request_seconds", "From request to the last byte", ("route",), buckets=_SECONDS, registry=self.registry
+            f"{name}_request_seconds",
+            "From request to the last byte",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.registry.register(_StoreState(services))
 

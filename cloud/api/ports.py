@@ -19,7 +19,7 @@ class RegistryReader(Protocol):
         """One by its id."""
 
     def key_scope(self, key: str) -> str | None:
-        """"read", "write" or "admin"; None for a key that nobody was given."""
+        """ "read", "write" or "admin"; None for a key that nobody was given."""
 
 
 class DeliveryReader(Protocol):

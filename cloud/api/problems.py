@@ -95,9 +95,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        {"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in error.errors()
-    ]
+    errors = [{"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in error.errors()]
     in_body = any(one["where"].startswith("body") for one in errors)
     text = "; ".join(f"{one['where']}: {one['what']}" for one in errors)
     return problem(422 if in_body else 400, _sentence(text), errors=errors)
@@ -106,7 +104,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     number = uuid.uuid4()
     log.error("%s %s failed, %s", request.method, request.url.path, number, exc_info=error)
-    detail = "Something failed on our side; whoever runs this service finds it in the log under the instance given here."
+    detail = (
+        "Something failed on our side; whoever runs this service finds it in the log under the instance given here."
+    )
     return problem(500, detail, instance=f"urn:uuid:{number}")
 
 

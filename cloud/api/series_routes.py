@@ -7,7 +7,7 @@ a running total is told from that total.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -29,8 +29,8 @@ _TOTAL_OF = {"precipitation": "precipitation_total"}  # increments that may be t
 _DESCRIPTION = """
 Without `every`, the single values; with it, one row for each calendar interval that has values, in the station's
 time zone or in `tz`. `from` and `to` are RFC 3339 times (a `+` is written `%2B`) or dates, which mean midnight in that
-zone; `to` is not included. With `every` both are widened to whole intervals. Without `to` the answer goes until now; without
-`from` it covers a day, for hours a week, for days and weeks a year, for months and years 30 years.
+zone; `to` is not included. With `every` both are widened to whole intervals. Without `to` the answer goes until now;
+without `from` it covers a day, for hours a week, for days and weeks a year, for months and years 30 years.
 
 Values judged X or B stay out of aggregates and are counted in `flagged`; `include=all` takes them in. Single values
 come all, each with its quality; `include=ok` leaves those out. Rows up to `complete_until` are of intervals that
@@ -228,7 +228,7 @@ def _complete_until(services: Services, asked: Asked, source: str, last_ms: int 
 
 def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str] | None = None) -> Response:
     """A short answer as one, a long one streamed; what fails before the first rows is still an error with a status."""
-    first = b"".join(piece for piece in (next(pieces, b""), next(pieces, b"")))
+    first = b"".join(islice(pieces, 3))  # what stands before the rows, the first thousand, and what stands behind
     more = next(pieces, None)
     if more is None:
         return Response(first, headers=headers, media_type=media_type)

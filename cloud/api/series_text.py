@@ -18,7 +18,7 @@ from cloud.store.model import Value
 
 ROWS_PER_PIECE = 1000
 RAW_COLUMNS = ("value", "quality", "quality_reasons", "device")
-Cells = tuple[int, *tuple[float | str | None, ...]]
+Cells = tuple[int, tuple[float | str | None, ...]]  # a row's time, what else it has
 
 
 @dataclass(slots=True)
@@ -57,31 +57,32 @@ def json_rows(rows: Iterable[Row], names: tuple[str, ...]) -> Iterator[str]:
 
 
 def csv_pieces(columns: tuple[str, ...], rows: Iterator[Cells], local: tzinfo | None) -> Iterator[bytes]:
-    """Lines of cells, the first of which is the time; with `local`, in the profile `de`."""
+    """Lines, a head first; with `local`, in the profile `de`."""
     text = TimeText()
     if local is None:
         yield (",".join(("time", *columns)) + "\r\n").encode()
-        lines = (f"{text(cells[0])},{','.join(map(_plain, cells[1:]))}\r\n" for cells in rows)
+        lines = (f"{text(time_ms)},{','.join(map(_plain, cells))}\r\n" for time_ms, cells in rows)
     else:
         yield ("\ufeff" + ";".join(("time", "local_time", *columns)) + "\r\n").encode()
         lines = (
-            f"{text(cells[0])};{german_text(cells[0], local)};{';'.join(map(_german, cells[1:]))}\r\n" for cells in rows
+            f"{text(time_ms)};{german_text(time_ms, local)};{';'.join(map(_german, cells))}\r\n"
+            for time_ms, cells in rows
         )
     while piece := list(islice(lines, ROWS_PER_PIECE)):
         yield "".join(piece).encode()
 
 
 def csv_values(values: Iterable[Value]) -> Iterator[Cells]:
-    """The time and RAW_COLUMNS."""
+    """With RAW_COLUMNS."""
     for one in values:
         letter, _, reasons = one.quality.partition(" ")
-        yield one.time_ms, one.value, letter, reasons, one.device
+        yield one.time_ms, (one.value, letter, reasons, one.device)
 
 
 def csv_rows(rows: Iterable[Row]) -> Iterator[Cells]:
-    """The time, the aggregates (empty where not known), count and flagged."""
+    """With the aggregates, empty where not known, count and flagged."""
     for row in rows:
-        yield row.time_ms, *row.aggregates, row.count, row.flagged
+        yield row.time_ms, (*row.aggregates, row.count, row.flagged)
 
 
 def _plain(cell: float | str | None) -> str:

@@ -18,7 +18,9 @@ DEV_ADDR, NWK_SKEY, APP_SKEY = "26011bda", "11" * 16, "22" * 16
 
 
 def otaa(name: str = "kn-0001", **more: Any) -> Device:
-    return Device(device=name, activation="otaa", **{"dev_eui": DEV_EUI, "join_eui": JOIN_EUI, "app_key": APP_KEY, **more})
+    return Device(
+        device=name, activation="otaa", **{"dev_eui": DEV_EUI, "join_eui": JOIN_EUI, "app_key": APP_KEY, **more}
+    )
 
 
 def abp(name: str = "kn-0002", **more: Any) -> Device:

@@ -23,7 +23,9 @@ def up(**changes: Any) -> dict[str, Any]:
     whole = {
         "deduplicationId": "x", "time": "2026-11-22T10:15:00.5+00:00", "deviceInfo": {"devEui": DEV_EUI.upper()},
         "devAddr": "00d19684", "fCnt": 7, "fPort": 1, "data": base64.b64encode(payload(4711)).decode(),
-        "rxInfo": [{"gatewayId": "0016c001ff10a235", "rssi": -110, "snr": -3.5}, {"gatewayId": "AA", "rssi": -60, "snr": 9}],
+        "rxInfo": [
+            {"gatewayId": "0016c001ff10a235", "rssi": -110, "snr": -3.5}, {"gatewayId": "AA", "rssi": -60, "snr": 9}
+        ],
         "txInfo": {"frequency": 868100000, "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 9}}},
     }  # fmt: skip
     return {k: v for k, v in (whole | changes).items() if v is not ...}

@@ -33,7 +33,10 @@ def test_tables_name_our_quantities_and_units() -> None:
         ({"Bat": "3.384 V", "water_SOIL": "0.00 %"}, {"battery": 3.384, "soil_moisture": 0.0}),
         ({"air": {"temperature": 3.2, "relativeHumidity": 55}}, {"air_temperature": 3.2, "relative_humidity": 55.0}),
         ({"data": [{"temperature": -4}]}, {"air_temperature": -4.0}),
-        ({"soil_moisture_30cm": 22, "soil_moisture_60cm": 25}, {"soil_moisture@30cm": 22.0, "soil_moisture@60cm": 25.0}),
+        (
+            {"soil_moisture_30cm": 22, "soil_moisture_60cm": 25},
+            {"soil_moisture@30cm": 22.0, "soil_moisture@60cm": 25.0},
+        ),
         ({"temperatureSensor": {"1": 2, "2": 4}}, {"air_temperature": 2.0, "air_temperature@ch2": 4.0}),
         ({"battery_voltage": {"displayName": "x", "unit": "V", "value": 3.1}}, {"battery": 3.1}),
         ({"vwc": {"unit": "m³⋅m⁻³", "value": 0.23}}, {"soil_moisture": 23.0}),
@@ -97,8 +100,15 @@ def test_an_operator_names_and_ignores() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(["3.3 V", "21 °C"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.sampled_from(sorted(NAMES)), inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["3.3 V", "21 °C"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.sampled_from(sorted(NAMES)), inner)
+    ),
     max_leaves=20,
 )
 

@@ -122,8 +122,8 @@ def _check_object(name: str, body: dict[str, Any], expect: dict[str, Any]) -> No
 def _check_frame(name: str, frame: Rx, want: dict[str, Any]) -> None:
     seen = {
         "freq_hz": frame.freq_hz, "modu": frame.modulation, "sf": frame.sf, "bw": frame.bw_hz,
-        "codr": frame.coding_rate, "rssi": frame.rssi_dbm, "lsnr": frame.snr_db, "snr": frame.snr_db, "datr_bps": frame.bitrate_bps,
-        "data_len": len(frame.phy), "size": len(frame.phy), "phy_hex": frame.phy.hex(),
+        "codr": frame.coding_rate, "rssi": frame.rssi_dbm, "lsnr": frame.snr_db, "snr": frame.snr_db,
+        "datr_bps": frame.bitrate_bps, "data_len": len(frame.phy), "size": len(frame.phy), "phy_hex": frame.phy.hex(),
         "data_ascii": frame.phy.decode("latin-1"),
     }  # fmt: skip
     for key, value in want.items():

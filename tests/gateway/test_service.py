@@ -220,7 +220,11 @@ def start_process(folder: Path, broker: Broker) -> subprocess.Popen[str]:
 
 
 def chirpstack(**more: Any) -> dict[str, Any]:
-    return {"time": "2026-11-22T10:15:00Z", "deviceInfo": {"devEui": "a8404187d187106e"}, "object": {"BatV": 3.3}} | more
+    return {
+        "time": "2026-11-22T10:15:00Z",
+        "deviceInfo": {"devEui": "a8404187d187106e"},
+        "object": {"BatV": 3.3},
+    } | more
 
 
 def test_a_chirpstack_event_becomes_a_reading(broker: Broker, listener: Listener, tmp_path: Path) -> None:
@@ -231,9 +235,16 @@ def test_a_chirpstack_event_becomes_a_reading(broker: Broker, listener: Listener
         listener.publish(topic + "join", {})
         listener.publish(topic + "up", chirpstack(devAddr="00d19684", fCnt=7))
         first, second = listener.readings(2)
-        assert identities([first, second]) == [("eui-a8404187d187106e", None, None), ("eui-a8404187d187106e", 0xD19684, 7)]
-        assert (first["values"], first["time"], first["time_source"]) == ({"battery": 3.3}, "2026-11-22T10:15:00Z", "network")
-        running.until(lambda c: c.events == {"up": 2, "join": 1})
+        assert identities([first, second]) == [
+            ("eui-a8404187d187106e", None, None),
+            ("eui-a8404187d187106e", 0xD19684, 7),
+        ]
+        assert (first["values"], first["time"], first["time_source"]) == (
+            {"battery": 3.3},
+            "2026-11-22T10:15:00Z",
+            "network",
+        )
+        running.until(lambda c: c.events == {"up": 2, "join": 1} and c.published == 2)
     # what no acknowledgement can name was forgotten when the broker had it; the other one waits
     with gateway(broker.port, tmp_path):
         assert identities(listener.readings(1)) == [("eui-a8404187d187106e", 0xD19684, 7)]
@@ -241,7 +252,9 @@ def test_a_chirpstack_event_becomes_a_reading(broker: Broker, listener: Listener
     assert not [topic for topic, _ in listener.messages.queue if "/up/" in topic]
 
 
-def test_events_wait_at_the_broker_while_the_gateway_is_away(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+def test_events_wait_at_the_broker_while_the_gateway_is_away(
+    broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
     with gateway(broker.port, tmp_path):
         listener.status(online=True)
     for n in range(3):

@@ -270,6 +270,13 @@ def test_an_earlier_reading_that_cannot_follow_ends_the_frame(earlier: dict[str,
     assert encode(readings) == encode(readings[:1])
 
 
+def test_a_frame_does_not_go_back_behind_the_beginning_of_time() -> None:
+    readings = [reading(seq=9 - i, time_s=EPOCH_S + 100 - 60 * i) for i in range(3)]
+    assert encode(readings)[1] == 2
+    readings = [reading(seq=9 - i, time_s=None, age_s=2**31 - 100 + 60 * i) for i in range(3)]
+    assert encode(readings)[1] == 2
+
+
 def test_an_earlier_time_cannot_follow_an_age() -> None:
     readings = [reading(time_s=None, age_s=4), reading(seq=8)]
     assert encode(readings)[1] == 1

@@ -1,0 +1,1 @@
+"""The plain pages for citizens: German and English, no JavaScript, nothing from anywhere else."""

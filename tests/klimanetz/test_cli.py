@@ -1,0 +1,132 @@
+"""The command line as people and scripts meet it: answers, errors of one sentence, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from klimanetz.cli import app
+
+PROGRAM = Path(sys.executable).parent / "klimanetz"
+STATIONS = "station,name,latitude,longitude\nmarktplatz,Marktplatz,51.4828,11.9697\n"
+DEVICES = "device,station,activation\nkn-0007,marktplatz,mqtt\n"
+
+
+class Shell:
+    """A folder to work in, and the program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("KLIMANETZ_")}
+        return subprocess.run(
+            [PROGRAM, *arguments], cwd=self.folder, env=kept | {"COLUMNS": "100"} | environment,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    (tmp_path / "stations.csv").write_text(STATIONS)
+    (tmp_path / "devices.csv").write_text(DEVICES)
+    return Shell(tmp_path)
+
+
+def failed(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The sentence of a failure: on stderr, without a stack trace."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_registry_files_there_and_back(shell: Shell) -> None:
+    assert shell.json("stations", "import", "stations.csv") == {"added": 1, "changed": 0, "unchanged": 0}
+    assert shell.json("stations", "import", "stations.csv") == {"added": 0, "changed": 0, "unchanged": 1}
+    assert "1 added, 0 changed, 0 unchanged in sqlite://" in shell("devices", "import", "devices.csv").stdout
+    (device,) = shell.json("devices", "list")
+    assert (device["device"], device["station"], device["codec"]) == ("kn-0007", "marktplatz", "klimanetz")
+    (stay,) = shell.json("deployments", "list")
+    assert (stay["station"], stay["to"]) == ("marktplatz", None)
+    for what in ("stations", "devices"):
+        (shell.folder / "again.csv").write_text(shell(what, "export").stdout)
+        assert shell.json(what, "import", "again.csv")["unchanged"] == 1
+    assert "kn-0007" in shell("devices", "list").stdout
+
+
+def test_bad_rows_are_named(shell: Shell) -> None:
+    (shell.folder / "bad.csv").write_text(STATIONS + "x y,X,1,2\nz,Z,north,2\n")
+    said = failed(shell("stations", "import", "bad.csv"), 1)
+    assert "bad.csv was refused, nothing was changed; mend 2 rows:" in said
+    assert "line 3: station: " in said
+    assert "line 4: latitude is 'north', not a number" in said
+    answer = json.loads(shell("stations", "import", "bad.csv", "--json").stdout)
+    assert [row["line"] for row in answer["rows"]] == [3, 4]
+    assert shell.json("stations", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "says"),
+    [
+        (("stations", "import", "gone.csv"), {}, 2, "gone.csv cannot be read: No such file"),
+        (("stations", "list"), {}, 1, "no stations are registered; `klimanetz stations import FILE.csv` does that"),
+        (("stations", "list"), {"KLIMANETZ_STOER": "x"}, 2, "KLIMANETZ_STOER is not a setting"),
+        (("stations", "list"), {"KLIMANETZ_REGISTRY": "mysql://x"}, 2, "KLIMANETZ_REGISTRY is 'mysql://x': use sqlite"),
+        (("stations", "list"), {"KLIMANETZ_REGISTRY": "sqlite:////proc/x/r.db"}, 1, "cannot be made"),
+        (("dead-letters", "show", "7"), {}, 1, "there is no dead letter 7"),
+        (("dead-letters", "replay"), {}, 2, "name the letters by ID, or say --all"),
+        (("unknown", "adopt", "kn-9", "--station", "gone"), {}, 1, "station 'gone' is not registered"),
+        (("keys", "create", "--scope", "god"), {}, 2, "god"),
+        (("demo", "--stations", "0"), {}, 2, "--stations"),
+        (("demo", "--data", "stations.csv"), {}, 2, "is a file; name a folder"),
+        (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 1, "KLIMANETZ_INFLUX_TOKEN"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    shell: Shell, arguments: tuple[str, ...], environment: dict[str, str], code: int, says: str
+) -> None:
+    assert says in failed(shell(*arguments, **environment), code)
+
+
+def test_a_port_in_use(shell: Shell) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = failed(shell("api", KLIMANETZ_HTTP_LISTEN=f"127.0.0.1:{port}"), 1)
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use; set KLIMANETZ_HTTP_LISTEN" in said
+        said = failed(shell("demo", "--port", str(port)), 1)
+        assert f"port {port} cannot be used: Address already in use; choose another with --port" in said
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "KLIMANETZ_UDP_LISTEN" in failed(shell("gateway", KLIMANETZ_UDP_LISTEN=listen), 1)
+
+
+def test_keys_open_what_is_closed(shell: Shell) -> None:
+    key = shell.json("keys", "create", "--scope", "admin")["key"]
+    assert len(key) > 30
+    assert key not in (shell.folder / "data" / "registry.db").read_bytes().decode("latin-1")
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    def walk(command: Any, path: str) -> int:
+        if hasattr(command, "commands"):
+            return sum(walk(inner, f"{path} {name}") for name, inner in command.commands.items())
+        assert command.help, f"{path} --help says nothing"
+        assert "Example: " in (command.epilog or ""), f"{path} --help shows no example"
+        return 1
+
+    assert walk(typer.main.get_command(app), "klimanetz") >= 20
+    shown = subprocess.run([PROGRAM, "keys", "create", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "Example: klimanetz keys create --scope write" in shown
