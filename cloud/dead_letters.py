@@ -135,4 +135,5 @@ class DeadLetters:
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._read.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            found = connection.execute(query).mappings()
+            return [{str(name): value for name, value in row.items()} for row in found]  # SQLAlchemy's names are no str

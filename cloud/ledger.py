@@ -156,7 +156,7 @@ class Ledger:
             for first, last in intervals.gaps()
         ]
         missing = sum(gap["count"] for gap in gaps if isinstance(gap["count"], int))
-        return {**row, "missing": missing, "gaps": gaps}
+        return {**{str(name): value for name, value in row.items()}, "missing": missing, "gaps": gaps}
 
 
 def _load(connection: Connection, devices: Sequence[str]) -> dict[Stream, Intervals]:

@@ -14,6 +14,7 @@ Specification: ChirpStack v4 api/proto/integration/integration.proto, api/proto/
 
 import base64
 import binascii
+import json
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,7 +69,7 @@ def uplink(body: dict[str, Any], received_ms: int, directory: DeviceDirectory, d
     info = _dict(body.get("deviceInfo"))
     dev_eui = str(info.get("devEui", default.removeprefix("eui-"))).lower()
     if not _EUI.fullmatch(dev_eui):
-        return _refused(UP, default, received_ms, orjson.dumps(body), "the event names no DevEUI")
+        return _refused(UP, default, received_ms, json.dumps(body).encode(), "the event names no DevEUI")
     device = directory.by_dev_eui(dev_eui)
     name = device.device if device else "eui-" + dev_eui
     link = _link(body)
@@ -82,7 +83,7 @@ def uplink(body: dict[str, Any], received_ms: int, directory: DeviceDirectory, d
     if not read.readings:
         read = _from_object(payload, _dict(body.get("object")), read)
     if read.undecoded and not data:
-        read = replace(read, undecoded=replace(read.undecoded, payload=orjson.dumps(body)))
+        read = replace(read, undecoded=replace(read.undecoded, payload=json.dumps(body).encode()))
     return Uplink(UP, name, read)
 
 

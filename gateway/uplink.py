@@ -111,7 +111,7 @@ class BrokerUplink:
                 continue
             self._sweep()
             try:
-                await asyncio.wait_for(self._more.wait(), 60)
+                await asyncio.wait_for(self._more.wait(), min(60, self._republish_after_s))
             except TimeoutError:
                 continue
 

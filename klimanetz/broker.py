@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from klimanetz.cli.failure import Failure
+from klimanetz.failure import Failure
 
 START_S = 20.0
 STOP_S = 10.0

@@ -6,6 +6,7 @@ from there. Everything lives in `--data`, so a second start goes on where the fi
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections.abc import Coroutine
@@ -22,7 +23,7 @@ from cloud.mqtt import MqttUrl
 from cloud.registry import imports
 from gateway.aes import aes
 from klimanetz import broker, services, wiring
-from klimanetz.cli.failure import Failure
+from klimanetz.failure import Failure
 from klimanetz.settings import Listen, Settings, load
 from simulators import forwarder
 from simulators.fleet import GATEWAY_EUI, JOIN_EUI, Fleet
@@ -171,7 +172,9 @@ def _check_free(port: int) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
-        raise Failure(f"port {port} cannot be used: {error.strerror}; choose another with --port") from None
+        raise Failure(
+            f"port {port} cannot be used: {os.strerror(error.errno or 0)}; choose another with --port"
+        ) from None
 
 
 def _nothing(line: str) -> None:

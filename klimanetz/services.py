@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
 from gateway.udp import UdpAddress
 from klimanetz import wiring
-from klimanetz.cli.failure import Failure
+from klimanetz.failure import Failure
 from klimanetz.settings import Settings
 
 Say = Callable[[str], None]
@@ -72,7 +73,7 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         listening = socket.create_server((listen.host, listen.port), family=family, backlog=512)
     except OSError as error:
         raise Failure(
-            f"cannot listen on {listen}: {error.strerror}; set KLIMANETZ_HTTP_LISTEN to a free port"
+            f"cannot listen on {listen}: {os.strerror(error.errno or 0)}; set KLIMANETZ_HTTP_LISTEN to a free port"
         ) from None
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # ours, see cli.services

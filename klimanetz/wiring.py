@@ -12,7 +12,7 @@ from cloud.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
 from cloud.store import open_store
 from cloud.store.model import Store
-from klimanetz.cli.failure import wrong_use
+from klimanetz.failure import wrong_use
 from klimanetz.settings import SettingError, Settings, load
 from schemas.models import utc_text_ms
 

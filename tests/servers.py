@@ -70,7 +70,7 @@ class InfluxServer:
             self.process.wait()
 
 
-def start_influxd(binary: str, folder: Path, port: int = 0) -> InfluxServer:
+def start_influxd(binary: str, folder: Path, port: int = 0, org: str = "halle", bucket: str = "klima") -> InfluxServer:
     """Starts influxd on 127.0.0.1 with its files in `folder` and sets it up, or takes up what was there."""
     command = [binary, "--http-bind-address", f"127.0.0.1:{port}", "--engine-path", str(folder / "engine")]
     command += ["--bolt-path", str(folder / "influxd.bolt"), "--sqlite-path", str(folder / "influxd.sqlite")]
@@ -84,7 +84,7 @@ def start_influxd(binary: str, folder: Path, port: int = 0) -> InfluxServer:
         process.kill()
         process.wait()
         raise RuntimeError(f"influxd did not start: see {folder / 'influxd.log'}") from None
-    server = InfluxServer(url, "halle", "klima", "token-of-the-test", process)
+    server = InfluxServer(url, org, bucket, "token-of-the-test", process)
     assert server.ask("GET", "/health")["status"] == "pass"
     if server.ask("GET", "/api/v2/setup")["allowed"]:
         user = {"username": "test", "password": "password-of-the-test"}

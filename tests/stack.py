@@ -95,7 +95,9 @@ def stack(mosquitto: str, influxd: str, tmp_path: Path) -> Iterator[Stack]:
     """Broker, database, gateway, two ingest replicas and the API; each must end with 0 on SIGTERM."""
     (tmp_path / "influx").mkdir()
     (tmp_path / "mosquitto").mkdir()
-    influx = start_influxd(influxd, tmp_path / "influx")
+    setup = COMPOSE["services"]["influxdb"]["environment"]
+    org, bucket = setup["DOCKER_INFLUXDB_INIT_ORG"], setup["DOCKER_INFLUXDB_INIT_BUCKET"]
+    influx = start_influxd(influxd, tmp_path / "influx", org=org, bucket=bucket)
     stack = Stack(tmp_path, {name: free_port() for name in ("mqtt", "http")}, influx.url)
     stack.ports["udp"] = free_port(socket.SOCK_DGRAM)
     try:
@@ -113,10 +115,7 @@ def stack(mosquitto: str, influxd: str, tmp_path: Path) -> Iterator[Stack]:
 
 
 def prepare_secrets(stack: Stack, influx: Any) -> None:
-    """deploy/prepare.py as an operator runs it; the server's organisation, bucket and token as the file names them."""
-    org, bucket = COMPOSE["services"]["influxdb"]["environment"], "DOCKER_INFLUXDB_INIT_BUCKET"
-    new = influx.ask("POST", "/api/v2/orgs", {"name": org["DOCKER_INFLUXDB_INIT_ORG"]})
-    influx.ask("POST", "/api/v2/buckets", {"orgID": new["id"], "name": org[bucket], "retentionRules": []})
+    """deploy/prepare.py as an operator runs it; the token is the one that the server has."""
     (stack.folder / "secrets").mkdir()
     (stack.folder / "secrets" / "influx_token").write_text(influx.token)
     for arguments in ([], ["device", "kn-0007"]):

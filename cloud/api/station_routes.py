@@ -24,12 +24,7 @@ def routes(services: Services) -> APIRouter:
         found = find(services, station)
         return _answer(geojson.feature(found, channels=services.store.channels(station)))
 
-    @router.get(
-        "/latest",
-        tags=["readings"],
-        summary="The newest value of every channel of every station",
-        responses=_geojson(),
-    )
+    @router.get("/latest", summary="The newest value of every channel of every station", responses=_geojson())
     def latest(
         station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
     ) -> Response:

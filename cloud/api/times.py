@@ -75,7 +75,7 @@ class TimeText:
     """Ms since 1970 to RFC 3339 in UTC with `Z`, quick where many are of the same day."""
 
     def __init__(self) -> None:
-        self._day = -1
+        self._day: int | None = None
         self._date = ""
 
     def __call__(self, time_ms: int) -> str:

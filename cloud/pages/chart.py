@@ -6,7 +6,7 @@ The drawing has no text: labels stand beside it as HTML, so that they stay reada
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 
 WIDTH, HEIGHT, MARGIN = 1000, 100, 4
 _GAP_MS = 3_600_000  # silence that at least must be for the line to break
@@ -33,7 +33,7 @@ class Scale:
 def line(points: Points, scale: Scale) -> str:
     """A path through the points, broken where nothing came for long."""
     steps = [after[0] - before[0] for before, after in pairwise(points)]
-    gap_ms = max(_GAP_MS, 3 * median(steps)) if steps else _GAP_MS
+    gap_ms = max(_GAP_MS, 3 * median_low(steps)) if steps else _GAP_MS
     parts = []
     before_ms: int | None = None
     for time_ms, value in points:

@@ -122,16 +122,13 @@ def day_chart(channel: str, rows: Sequence[Row], words: Wording, now_ms: int) ->
         scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, 360.0)
         return Chart(chart.dots(known, scale), "dots", "N", "N", "", text["last_day"], ticks)
     scale = chart.Scale(now_ms - DAY_MS, now_ms, low, high)
-    span = {"low": words.value(quantity, low), "high": words.amount(quantity, high)}
-    return Chart(
-        chart.line(known, scale),
-        "line",
-        words.value(quantity, high),
-        words.value(quantity, low),
-        text["span"].format(**span),
-        text["chart"].format(**span),
-        ticks,
-    )
+    path, high_text, low_text = chart.line(known, scale), words.value(quantity, high), words.value(quantity, low)
+    if low_text == high_text:  # as far as the page shows it, nothing changed
+        path = chart.line([(time_ms, low) for time_ms, _ in known], chart.Scale(now_ms - DAY_MS, now_ms, low, low))
+        steady = text["steady"].format(value=words.amount(quantity, low))
+        return Chart(path, "line", "", "", steady, f"{text['last_day']}: {steady}", ticks)
+    span = {"low": low_text, "high": words.amount(quantity, high)}
+    return Chart(path, "line", high_text, low_text, text["span"].format(**span), text["chart"].format(**span), ticks)
 
 
 def every_of(channel: str) -> str:

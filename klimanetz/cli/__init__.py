@@ -10,7 +10,7 @@ import typer
 
 from klimanetz import __version__
 from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services
-from klimanetz.cli.failure import Failure, sentence_of
+from klimanetz.failure import Failure, sentence_of
 
 app = typer.Typer(
     name="klimanetz",

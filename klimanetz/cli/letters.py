@@ -12,7 +12,7 @@ from cloud.dead_letters import DeadLetters
 from cloud.registry import imports
 from cloud.registry.files import FileRefused
 from klimanetz import wiring
-from klimanetz.cli.failure import Failure, wrong_use
+from klimanetz.failure import Failure, wrong_use
 
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 

@@ -16,7 +16,7 @@ from cloud.registry import files, imports
 from cloud.registry.files import FileRefused
 from cloud.registry.registry import Registry
 from klimanetz import wiring
-from klimanetz.cli.failure import Failure, wrong_use
+from klimanetz.failure import Failure, wrong_use
 from klimanetz.wiring import now_ms
 from schemas.models import utc_text_ms
 

@@ -81,6 +81,7 @@ def test_hours_of_a_zone_with_half_an_hour() -> None:
         ("Atlantic/Azores", "2026-10-25T01:00:00Z"),
         ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),  # midnight becomes 23:00
         ("Pacific/Apia", "2011-12-30T10:00:00Z"),  # a day is left out
+        ("Europe/Berlin", "1893-03-31T23:06:32Z"),  # local mean time becomes Central European: within the hour
         ("UTC", "2026-01-01T00:00:00Z"),
     ],
 )

@@ -1,25 +1,32 @@
 """The whole gateway: real UDP, a real broker, the real device role; outages, restarts, kill -9, nonsense."""
 
 import asyncio
+import gc
 import json
 import queue
 import random
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Joined
 from gateway.counters import GatewayCounters
+from gateway.database import Database, StorageError
 from gateway.mqtt import MqttUrl
 from gateway.service import GatewayConfig, run
 from gateway.udp import PortError
@@ -109,8 +116,14 @@ class Running:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         await run(self._config, self._directory, self._addresses.put, self._stop, self.counters)
 
+    def database(self) -> Database:
+        """What the gateway has open."""
+        (database,) = (o for o in gc.get_objects() if isinstance(o, Database) and o.folder == self._config.spool)
+        return database
+
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
 
@@ -264,6 +277,69 @@ def test_events_wait_at_the_broker_while_the_gateway_is_away(
         assert sorted(r["seq"] for r in listener.readings(3)) == [0, 1, 2]
 
 
+def test_events_that_cannot_be_captured_stay_at_the_broker(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    with gateway(broker.port, tmp_path) as running:
+        listener.status(online=True)
+        with full_disk(running):
+            listener.publish(
+                "application/a/device/a8404187d187106e/event/up", chirpstack(object={"BatV": 3.1, "x": "y" * 9000})
+            )
+            running.until(lambda c: c.not_captured > 0)
+            running.stop()
+    with gateway(broker.port, tmp_path):
+        (reading,) = listener.readings(1)
+        assert reading["values"] == {"battery": 3.1}
+
+
+def test_what_the_cloud_left_out_is_published_again(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    device = abp_on_air()
+    with gateway(broker.port, tmp_path, republish_after_s=0.3) as running:
+        forwarder = Forwarder(running.address)
+        forwarder.push_and_wait(rxpk(device.uplink(payload(1), 1)), rxpk(device.uplink(payload(2), 1)))
+        assert len(listener.readings(2)) == 2
+        listener.publish("klimanetz/v1/ack/kn-0002", {"stored": [[1, 1, 1]]})
+        assert identities(listener.readings(1)) == [("kn-0002", 1, 2)]
+        assert running.counters.acknowledged == 1
+
+
+def test_an_acknowledgement_that_is_none(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    with gateway(broker.port, tmp_path) as running:
+        running.until(lambda c: c.connections == 1)
+        for body in ({"stored": [[1, 2]]}, [], {"stored": [["a", 1, 2]]}, {"stored": [[-1, 1, 2]]}):
+            listener.publish("klimanetz/v1/ack/kn-0002", body)
+        running.until(lambda c: c.bad_acknowledgements == 4)
+        assert running.counters.connections == 1
+
+
+def test_the_downlink_takes_the_way_of_the_pull(broker: Broker, tmp_path: Path) -> None:
+    device = on_air()
+    with gateway(broker.port, tmp_path) as running:
+        up, down = Forwarder(running.address), Forwarder(running.address)  # forwarders have a socket for each
+        up.push_and_wait(rxpk(device.join_request()))
+        running.until(lambda c: c.downlinks_failed["NO_PULL_DATA"] == 1)
+        down.pull()
+        up.push_and_wait(rxpk(device.join_request()))
+        assert isinstance(device.on_join_accept(down.downlink().phy), Joined)
+        up.raw(b"\x02\x00\x01\x05" + bytes.fromhex(EUI) + b'{"txpk_ack":{"error":"TOO_LATE"}}')
+        running.until(lambda c: c.downlinks_failed["TOO_LATE"] == 1)
+
+
+def test_over_tls(mosquitto: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ca = certificates(tmp_path)
+    tls = f"listener {(port := free_port())} 127.0.0.1\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem"
+    broker = start_mosquitto(mosquitto, tmp_path / "broker", tls)
+    listener = Listener(broker)
+    secure = MqttUrl("localhost", port, tls=True, ca_file=str(ca))
+    with gateway(port, tmp_path, mqtt=secure):
+        listener.status(online=True)
+    with gateway(port, tmp_path, mqtt=MqttUrl("localhost", port, tls=True)) as running:
+        while "certificate verify failed" not in caplog.text:
+            time.sleep(0.01)
+        assert running.counters.connections == 0
+    listener.close()
+    broker.stop()
+
+
 def test_status_and_last_will(broker: Broker, listener: Listener, tmp_path: Path) -> None:
     with gateway(broker.port, tmp_path):
         assert listener.status(online=True)["role"] == "gateway"
@@ -309,24 +385,44 @@ def test_a_full_disk_stops_acknowledging(broker: Broker, tmp_path: Path, caplog:
         forwarder = Forwarder(running.address)
         forwarder.push_and_wait(rxpk(device.uplink(payload(1), 1)))
         running.until(lambda c: c.published == 1)
-        spool = running_database(running)
-        (pages,) = spool.execute("PRAGMA page_count").fetchone()
-        spool.execute("PRAGMA max_page_count=%d" % pages)
         big = [rxpk(bytes(200)) for _ in range(100)]
-        forwarder.push(*big)
-        running.until(lambda c: c.not_captured > 0)
-        assert "full; free some space, nothing is lost; frames are not acknowledged until then" in caplog.text
-        spool.execute("PRAGMA max_page_count=1000000")
+        with full_disk(running):
+            forwarder.push(*big)
+            running.until(lambda c: c.not_captured > 0)
+            assert "full; free some space, nothing is lost; frames are not acknowledged until then" in caplog.text
         forwarder.push_and_wait(*big)
 
 
-def running_database(running: Running) -> Any:
-    import gc
+@contextmanager
+def full_disk(running: Running) -> Iterator[None]:
+    """The spool's database may not grow by a page: SQLite says then what it says on a full disk."""
+    database = running.database()
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute("PRAGMA max_page_count=%d" % pages)
+    yield
+    with suppress(StorageError):  # the gateway may have been stopped
+        database.execute("PRAGMA max_page_count=1000000")
 
-    from gateway.database import Database
 
-    (database,) = [o for o in gc.get_objects() if isinstance(o, Database) and o.folder == running._config.spool]
-    return database
+def certificates(folder: Path) -> Path:
+    """A certificate of its own for localhost: cert.pem and key.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    path = folder / "cert.pem"
+    path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(key.private_bytes(*pem))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_port_in_use_is_said_in_one_sentence(broker: Broker, tmp_path: Path) -> None:

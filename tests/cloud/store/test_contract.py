@@ -189,6 +189,12 @@ def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
     assert store.count() == 2
 
 
+def test_more_channels_of_a_reading_do_not_take_its_identity(store: Store) -> None:
+    store.write([point(3)])
+    store.write([replace(point(3, battery=3.9), generation=None, seq=None)])
+    assert list(store.identities("kn-1")) == [(1, 3)]
+
+
 def test_identities_are_of_one_device(store: Store) -> None:
     store.write([point(n) for n in range(3)] + [point(n, device="kn-10") for n in range(5)])
     assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1), (1, 2)]
@@ -219,6 +225,12 @@ def test_more_than_a_page_or_a_chunk_streams_in_order(store: Store) -> None:
     ]
     assert sum(1 for _ in store.identities("kn-1")) == n
     assert store.count() == n
+
+
+def test_a_page_may_end_between_two_devices_of_one_time(store: Store) -> None:
+    store.write([point(k, device=device) for k in range(3000) for device in ("a", "b", "c")])
+    found = [(row.time_ms, row.device) for row in store.series("markt", "air_temperature", T0, T0 + 3000 * 60_000)]
+    assert sorted(found) == [(T0 + 60_000 * k, device) for k in range(3000) for device in ("a", "b", "c")]
 
 
 def test_a_stream_may_be_left_half_way_and_moved_between_threads(store: Store) -> None:

@@ -81,6 +81,15 @@ def test_a_field_of_another_make_in_the_bucket_does_no_harm(influx_server: Influ
     assert [one.channel for one in store.latest()] == ["air_temperature"]
 
 
+def test_a_value_does_not_take_the_quality_of_another_time(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    lines = [f'quality,station=markt,device=kn-1 co2="G" {T0}', f"reading,station=markt,device=kn-1 co2=400 {T0 + 1}"]
+    _raw(influx_server, bucket, "\n".join(lines))
+    store = open_store(influx_server.store_url(bucket), influx_server.token)
+    assert [row.quality for row in store.series("markt", "co2", T0, END)] == ["Z"]
+    assert [one.quality for one in store.latest()] == [one.quality for one in store.latest(["markt"])] == ["Z"]
+
+
 def test_a_wrong_token_needs_a_person(influx_server: InfluxServer) -> None:
     store = open_store(influx_server.store_url(), "wrong")
     for call in CALLS:

@@ -6,9 +6,14 @@ from sqlalchemy.exc import DBAPIError
 
 from cloud.ingest.rawlog import RawLogUnavailable
 from cloud.sql import DatabaseUnavailable, DatabaseUrlError
-from cloud.store.model import StoreRefused, StoreUnavailable
+from cloud.store.model import StoreRefused, StoreUnavailable, StoreUrlError
+from gateway.database import StorageError
+from gateway.udp import PortError
 
-EXPECTED = (DatabaseUnavailable, DatabaseUrlError, RawLogUnavailable, StoreRefused, StoreUnavailable)
+EXPECTED = (
+    DatabaseUnavailable, DatabaseUrlError, PortError, RawLogUnavailable, StorageError, StoreRefused, StoreUnavailable,
+    StoreUrlError,
+)  # fmt: skip
 
 
 class Failure(Exception):

@@ -1,0 +1,203 @@
+"""The plain pages: what a reader sees, in both languages."""
+
+import re
+from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi.testclient import TestClient
+
+from cloud.api.app import create_app
+from cloud.pages import chart
+from cloud.pages.texts import TEXTS, language
+from cloud.pages.wording import Wording
+from cloud.store import Store
+from schemas.quantities import BY_NAME
+from tests.cloud.api.conftest import HOUR, NOW_MS, Registry, point
+
+HTML = {"Accept": "text/html", "Accept-Language": "de"}
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+class Reader(HTMLParser):
+    """Text and links, and whether every element is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    store.write([point(15 * n, air_temperature=3.42 - n / 10, relative_humidity=81.5, battery=3.9) for n in range(90)])
+    store.write([point(5, station="delhi", quality="X range", air_temperature=85.0)])
+    store.write([point(200, station="garten", quality="Q step", air_temperature=-0.02, wind_direction=225.0)])
+    store.write([point(30, precipitation_total=5.0), point(90, precipitation_total=4.2)])
+    return store
+
+
+def read(client: TestClient, url: str, **headers: str) -> Reader:
+    answer = client.get(url, headers={**HTML, **headers})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return Reader(answer.text)
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_overview_in_german(client: TestClient) -> None:
+    page = read(client, "/")
+    for words in (
+        "Lufttemperatur",
+        "3,4 °C",
+        "82 %",
+        "Stand: 22.11.2026, 11:45 Uhr",
+        "3 Stationen",
+        "vor 5 Min.",
+        "Altstadt",
+    ):
+        assert words in page.text
+    assert "fehlerhaft" in page.text
+    assert "fraglich" in page.text
+    assert "veraltet" in page.text
+    assert "Garten <Süd>" in page.text  # escaped, or the reader above had seen an element
+    assert {"/station/marktplatz?lang=de", "/docs", "/v1/latest", "/?lang=en"} <= set(page.links)
+    assert "/v1/stations/marktplatz/series/air_temperature?format=csv&profile=de" in page.links
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_overview_in_english(client: TestClient) -> None:
+    for page in (read(client, "/?lang=en"), read(client, "/", **{"Accept-Language": "en-GB,en;q=0.9,de;q=0.5"})):
+        for words in ("Air temperature", "3.4 °C", "As of 22 Nov 2026, 11:45", "5 min ago", "faulty", "out of date"):
+            assert words in page.text
+        assert "profile=de" not in " ".join(page.links)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_station(client: TestClient) -> None:
+    page = read(client, "/station/marktplatz")
+    for words in (
+        "Marktplatz",
+        "Lufttemperatur",
+        "3,4",
+        "−5,5 bis 3,4 °C",
+        "Batteriespannung",
+        "3,90",
+        "zusammen 0,8 mm",
+    ):
+        assert words in page.text
+    assert "SW" in read(client, "/station/garten").text
+    assert "/v1/stations/marktplatz" in page.links
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_link_of_the_pages_leads_somewhere_here(client: TestClient) -> None:
+    links = {link for url in ("/", "/station/marktplatz", "/station/garten") for link in read(client, url).links}
+    for link in links - {"data:,", "#content"}:
+        assert link.startswith("/")
+        assert client.get(link, headers=HTML).status_code == 200, link
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("url", ["/", "/station/marktplatz"])
+def test_pages_have_no_script_and_no_strangers(client: TestClient, url: str) -> None:
+    answer = client.get(url, headers=HTML)
+    assert "<script" not in answer.text
+    assert " style=" not in answer.text  # the policy would not let it
+    assert "://" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["content-language"] == "de"
+    assert "url(" not in client.get("/assets/pages.css").text
+
+
+def test_pages_of_nothing(client: TestClient, store: Store) -> None:
+    assert "Noch keine Messwerte" in read(client, "/").text
+    assert "Noch keine Messwerte" in read(client, "/station/marktplatz").text
+    registry = Registry(listed=[])
+    assert "keine Station" in read(TestClient(create_app(store, registry)), "/").text
+
+
+def test_errors_are_pages_for_those_who_read_pages(client: TestClient, store: Store) -> None:
+    missing = client.get("/station/nowhere", headers=HTML)
+    assert missing.status_code == 404
+    assert "Diese Station gibt es nicht" in Reader(missing.text).text
+    store.close()
+    down = client.get("/?lang=en", headers=HTML)
+    assert (down.status_code, down.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "try again" in Reader(down.text).text
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert set(TEXTS["de"]) == set(TEXTS["en"])
+    for key, text in TEXTS["de"].items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", TEXTS["en"][key])), key
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "found"),
+    [
+        (None, None, "de"),
+        ("en", "de", "en"),
+        ("fr", "en", "en"),
+        (None, "en", "en"),
+        (None, "fr-FR,fr;q=0.9,en;q=0.3,de;q=0.2", "en"),
+        (None, "de-AT, en;q=0.9", "de"),
+        (None, "en;q=0", "de"),
+        (None, "*;q=x, en ; q=0.1", "en"),
+        (None, "fr", "de"),
+    ],
+)
+def test_the_language_of_a_visitor(asked: str | None, accepted: str | None, found: str) -> None:
+    assert language(asked, accepted) == found
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "german", "english"),
+    [
+        ("air_temperature", -0.04, "0,0\u202f°C", "0.0\u202f°C"),
+        ("air_temperature", -3.42, "−3,4\u202f°C", "−3.4\u202f°C"),
+        ("air_pressure", 1009.84, "1009,8\u202fhPa", "1009.8\u202fhPa"),
+        ("illuminance", 45678.0, "45\u202f678\u202flx", "45\u202f678\u202flx"),
+        ("wind_direction", 225.0, "SW", "SW"),
+        ("wind_direction", 80.0, "O", "E"),
+        ("wind_direction", 359.0, "N", "N"),
+        ("uv_index", 3.0, "3,0", "3.0"),
+    ],
+)
+def test_numbers_as_people_write_them(quantity: str, value: float, german: str, english: str) -> None:
+    assert Wording("de", BERLIN).amount(BY_NAME[quantity], value) == german
+    assert Wording("en", BERLIN).amount(BY_NAME[quantity], value) == english
+
+
+def test_places_and_ages_as_people_write_them() -> None:
+    german, english = Wording("de", BERLIN), Wording("en", BERLIN)
+    assert german.channel("air_temperature@0.5m") == "Lufttemperatur, 0,5\u202fm"
+    assert english.channel("soil_moisture@30cm") == "Soil moisture (volumetric), 30\u202fcm"
+    ages = {0: "gerade eben", 6: "vor 6 Min.", 60: "vor 1 Std.", 35 * 60: "vor 35 Std.", 36 * 60: "vor 1 Tag"}
+    for minutes, words in (ages | {3 * 1440: "vor 3 Tagen", -5: "gerade eben"}).items():
+        assert german.age(NOW_MS - minutes * 60_000, NOW_MS) == words
+
+
+def test_a_line_breaks_where_nothing_came() -> None:
+    scale = chart.Scale(0, 10 * HOUR, 0.0, 10.0)
+    assert chart.line([(0, 0.0), (HOUR, 10.0), (9 * HOUR, 5.0)], scale) == "M0.0 96.0h0L100.0 4.0M900.0 50.0h0"
+    assert chart.bars([(0, 0.0), (HOUR, 10.0)], scale, HOUR) == "M103.0 100V4.0H197.0V100z"
+    assert chart.Scale(0, 1, 3.0, 3.0).y(3.0) == 50.0

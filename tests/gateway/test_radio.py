@@ -1,0 +1,176 @@
+"""From datagrams to the spool, step by step: what is committed when, and what one bad frame may not do to others."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import semtech_udp
+from gateway.counters import Faults, GatewayCounters
+from gateway.database import Database
+from gateway.forwarders import WAYS_MAX, Forwarders
+from gateway.network import Network
+from gateway.radio import Now, Radio
+from gateway.sessions import Sessions
+from gateway.spool import Limits, Spool
+from schemas.models import Device
+from tests.gateway.helpers import DEV_ADDR, EUI, OTHER_EUI, Directory, abp, abp_on_air, on_air, otaa, payload, rxpk
+
+ADDRESS = ("192.0.2.7", 1700)
+CLOSED = 10_000.0  # every window is
+
+
+class Bench:
+    """A Radio with everything real but socket and clock."""
+
+    def __init__(self, folder: Path, *devices: Device, limits: Limits | None = None) -> None:
+        self.database = Database(folder)
+        self.spool = Spool(self.database, limits)
+        self.directory = Directory(*devices)
+        self.counters, self.forwarders = GatewayCounters(), Forwarders()
+        self.network = Network(self.directory, Sessions(self.database))
+        faults = Faults(logging.getLogger(__name__), lambda: 0)
+        self.radio = Radio(self.database, self.spool, self.network, self.forwarders, self.counters, faults)
+
+    def push(self, *objects: dict[str, Any], gateway: str = EUI, at_ms: float = 0) -> list[Any]:
+        answers = self.radio.take([(push(*objects, gateway=gateway), ADDRESS)], Now(1000, at_ms))
+        return [semtech_udp.parse(datagram) for datagram, _ in answers]
+
+    def seqs(self) -> list[int]:
+        found = self.database.execute("SELECT seq FROM reading ORDER BY id")
+        return [row[0] for row in found]
+
+
+def push(*objects: dict[str, Any], gateway: str = EUI) -> bytes:
+    return semtech_udp.push_data(b"ab", gateway, {"rxpk": list(objects)})
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path, abp())
+    yield bench
+    bench.database.close()
+
+
+def test_captured_then_acknowledged_then_decoded(bench: Bench) -> None:
+    device = abp_on_air()
+    (answer,) = bench.push(rxpk(device.uplink(payload(1), 1)), rxpk(device.uplink(payload(2), 1)))
+    assert answer == semtech_udp.PushAck(2, b"ab")
+    assert (bench.spool.rows["captured"], bench.seqs()) == (1, [])
+    assert bench.radio.next_due_ms() == 200
+    bench.radio.work(Now(1000, 199))
+    assert bench.spool.rows["captured"] == 1
+    bench.radio.work(Now(1000, 200))
+    assert (bench.spool.rows["captured"], bench.seqs()) == (0, [1, 2])
+    assert bench.radio.next_due_ms() is None
+
+
+def test_a_datagram_stays_until_all_its_frames_are_dealt_with(bench: Bench) -> None:
+    device = abp_on_air()
+    first, second = (device.uplink(payload(n), 1) for n in (1, 2))
+    bench.push(rxpk(first))
+    bench.push(rxpk(first), rxpk(second), gateway=OTHER_EUI, at_ms=100)
+    bench.radio.work(Now(1000, 200))
+    assert (bench.spool.rows["captured"], bench.seqs()) == (1, [1])
+    bench.radio.work(Now(1000, 300))
+    assert (bench.spool.rows["captured"], bench.seqs()) == (0, [1, 2])
+
+
+def test_only_frames_with_a_good_checksum_are_captured(bench: Bench) -> None:
+    assert len(bench.push(rxpk(b"x", stat=-1), rxpk(b"y", stat=0))) == 1
+    assert (bench.counters.bad_checksums, bench.counters.frames, bench.spool.rows["captured"]) == (2, 0, 0)
+    bench.push(rxpk(b"z" * 20), {"data": 3})
+    assert (bench.counters.bad_objects, bench.counters.frames) == (1, 1)
+
+
+def test_what_a_crash_left_is_taken_up_and_nothing_twice(tmp_path: Path) -> None:
+    device = abp_on_air()
+    before = Bench(tmp_path, abp())
+    before.push(rxpk(device.uplink(payload(1), 1)))
+    before.push(rxpk(device.uplink(payload(2), 1)))
+    before.database.close()  # nothing was decoded
+    after = Bench(tmp_path, abp())
+    after.radio.replay(after.spool.captured(0, 99), Now(9000, 0))
+    after.radio.work(Now(9000, CLOSED), answer=False)
+    assert (after.spool.rows["captured"], after.seqs()) == (0, [1, 2])
+    after.database.close()
+
+
+def test_a_late_answer_is_not_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, otaa())
+    bench.radio.take([(semtech_udp.pull_data(b"ab", EUI), ADDRESS)], Now(1000, 0))
+    device = on_air()
+    bench.push(rxpk(device.join_request()))
+    assert bench.radio.work(Now(1000, CLOSED), answer=False) == []
+    bench.push(rxpk(device.join_request()))
+    ((datagram, address),) = bench.radio.work(Now(1000, CLOSED))
+    assert (address, datagram[3]) == (ADDRESS, semtech_udp.PULL_RESP)
+    bench.database.close()
+
+
+def test_when_the_spool_cannot_be_written_frames_wait(bench: Bench) -> None:
+    device = abp_on_air()
+    bench.push(rxpk(device.uplink(payload(1), 1)))
+    bench.database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    assert bench.radio.work(Now(1000, 200)) == []
+    assert (bench.spool.rows, bench.counters.readings) == ({"captured": 1, "reading": 0, "undecoded": 0}, 0)
+    assert bench.radio.next_due_ms() == 5200
+    bench.database.execute("DROP TRIGGER full")
+    bench.radio.work(Now(1000, 5200))
+    assert (bench.spool.rows["captured"], bench.seqs()) == (0, [1])
+    assert bench.radio.next_due_ms() is None
+
+
+def test_an_error_of_our_own_costs_one_frame_and_keeps_it(bench: Bench) -> None:
+    device = abp_on_air()
+
+    def broken(dev_addr: str) -> list[Device]:
+        if dev_addr != DEV_ADDR:
+            raise ZeroDivisionError
+        return Directory.by_dev_addr(bench.directory, dev_addr)
+
+    bench.directory.by_dev_addr = broken  # type: ignore[method-assign]
+    poison = bytes.fromhex("40ffffffff000000") + b"\x01abcd"
+    bench.push(rxpk(poison), rxpk(device.uplink(payload(1), 1)))
+    bench.radio.work(Now(1000, CLOSED))
+    assert bench.seqs() == [1]
+    assert bench.counters.faults == 1
+    assert [one.payload for one in bench.spool.undecoded()] == [poison]
+    assert bench.spool.rows["captured"] == 0
+
+
+def test_undecoded_payloads_are_kept_and_counted(bench: Bench) -> None:
+    bench.push(rxpk(abp_on_air().uplink(b"\xff", 1)))
+    bench.radio.work(Now(1000, CLOSED))
+    (one,) = bench.spool.undecoded()
+    assert (one.device, one.payload, bench.counters.undecoded) == ("kn-0002", b"\xff", 1)
+    assert bench.counters.outcomes == {"undecoded": 1}
+
+
+def test_strangers_do_not_fill_the_memory() -> None:
+    forwarders = Forwarders()
+    for n in range(WAYS_MAX + 10):
+        forwarders.pulled("%016x" % n, ADDRESS, 2)
+    assert len(forwarders) == WAYS_MAX
+    assert forwarders.way("%016x" % 9) is None
+    assert forwarders.way("%016x" % 10) is not None
+
+
+def test_listed_gateways() -> None:
+    forwarders = Forwarders({EUI.upper(): None, OTHER_EUI: "192.0.2.7"})
+    assert forwarders.admits(EUI, ("198.51.100.1", 1))
+    assert forwarders.admits(OTHER_EUI, ("192.0.2.7", 1))
+    assert forwarders.admits(OTHER_EUI, ("::ffff:192.0.2.7", 1, 0, 0))
+    assert not forwarders.admits(OTHER_EUI, ("192.0.2.8", 1))
+    assert not forwarders.admits("00" * 8, ("192.0.2.7", 1))
+
+
+def test_a_repeated_fault_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock_s = iter((0, 1, 59, 60, 61, 61))
+    faults = Faults(logging.getLogger(__name__), lambda: next(clock_s))
+    for _ in range(5):
+        faults.report("kind", "it broke")
+    faults.report("other", "something else")
+    assert [r.getMessage() for r in caplog.records] == ["it broke", "it broke (and 2 more like it)", "something else"]

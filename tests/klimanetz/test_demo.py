@@ -1,0 +1,115 @@
+"""`klimanetz demo` as a stranger starts it: ready, every station there, Ctrl-C, and on again."""
+
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "klimanetz"
+STATIONS = 4  # three on LoRaWAN, one on Wi-Fi
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[str]:
+    """The base URL once it is ready; Ctrl-C at the end, which must give exit code 0."""
+    port = free_port()
+    command = [str(PROGRAM), "demo", "--stations", str(STATIONS), "--history", "0.5", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--data", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={key: value for key, value in os.environ.items() if not key.startswith("KLIMANETZ_")},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        assert ready, "not ready within 60 s"
+        line = process.stdout.readline()
+        assert line == f"ready http://127.0.0.1:{port}\n", (line, process.stderr and process.stderr.read())
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors, errors
+
+
+def received(base: str) -> dict[str, dict[str, Any]]:
+    return {
+        f"kn-{n:04}": httpx.get(f"{base}/v1/devices/kn-{n:04}/delivery").raise_for_status().json()
+        for n in range(1, STATIONS + 1)
+    }
+
+
+def until_history_is_in(base: str) -> dict[str, dict[str, Any]]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        now = received(base)
+        if all(device["received"] >= 47 for device in now.values()):
+            return now
+        time.sleep(0.1)
+    pytest.fail(f"history is not in within 30 s: {now}")
+
+
+def test_ready_whole_and_on_again(tmp_path: Path) -> None:
+    with demo(tmp_path / "data") as base:
+        latest = httpx.get(f"{base}/v1/latest").json()["features"]
+        assert len(latest) == STATIONS
+        for feature in latest:
+            values = feature["properties"]["values"]
+            assert {"air_temperature", "relative_humidity", "air_pressure", "battery"} <= set(values)
+            assert -30 < values["air_temperature"]["value"] < 45
+            assert values["air_temperature"]["unit"] == "°C"
+        first = until_history_is_in(base)
+        assert all(device["missing"] == 0 for device in first.values())
+        page = httpx.get(f"{base}/?lang=de").text
+        assert all(feature["properties"]["name"] in page for feature in latest)
+        assert "<script" not in page
+    with demo(tmp_path / "data") as base:
+        second = received(base)
+        for device, before in first.items():
+            assert second[device]["received"] >= before["received"], "nothing was lost"
+            assert second[device]["missing"] == 0
+            assert second[device]["first"] == before["first"]
+
+
+def test_ctrl_c_reaches_the_demo_and_not_make(tmp_path: Path) -> None:
+    """On a terminal, under make, as in the README: `make` ends with 0 as well."""
+    (tmp_path / "Makefile").write_text(
+        f"demo:\n\t@{PROGRAM} demo --stations 1 --history 0 --port {free_port()} --data {tmp_path / 'data'}\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("KLIMANETZ_", "MAKE"))}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe("make", ["make", "-C", str(tmp_path), "demo"], environment)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while not re.search(rb"ready http", shown) and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 4096)
+    os.write(terminal, b"\x03")
+    try:
+        while select.select([terminal], [], [], 20)[0]:
+            shown += os.read(terminal, 4096)
+    except OSError:  # the terminal's other side is closed
+        pass
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode(errors="replace")
