@@ -42,6 +42,8 @@ class Calendar:
             return self._step(time_ms)
         wall = _datetime(time_ms).astimezone(self._zone).replace(tzinfo=None)
         start, end = self._wall_bounds(wall)
+        if time_ms >= self._instant(end):  # the clock went back over a border: what comes twice stays behind it
+            start, end = self._wall_bounds(end)
         return self._instant(start), self._instant(end)
 
     def _step(self, time_ms: int) -> tuple[int, int]:
@@ -77,9 +79,9 @@ class Calendar:
         return first, first.replace(year=first.year + 1)
 
     def _instant(self, wall: datetime) -> int:
-        return _ms(
-            wall.replace(tzinfo=self._zone)
-        )  # a time that comes twice is the first, one that is skipped the jump
+        """A wall-clock time that comes twice is the first, one that is skipped is the moment of the change."""
+        first, second = (_ms(wall.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))
+        return first if first <= second else self._change(second, first)
 
     def _offset_ms(self, time_ms: int) -> int:
         offset = _datetime(time_ms).astimezone(self._zone).utcoffset() or timedelta()

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.decode import Read
 
 KEYS_MAX = 10_000
+UNKNOWN_MAX = 100  # they stand in the status message
 
 
 @dataclass
@@ -23,6 +24,7 @@ class GatewayCounters:
     not_captured: int = 0  # frames and events that were not acknowledged, because the spool could not take them
     frames: int = 0  # transmissions, however many gateways heard them
     outcomes: Counter[str] = field(default_factory=Counter)  # of frames, see network.Outcome
+    unknown_devices: Counter[str] = field(default_factory=Counter)  # DevEUIs that want to join and are not registered
     events: Counter[str] = field(default_factory=Counter)  # of other networks, by type
     unmapped: Counter[str] = field(default_factory=Counter)  # decoders' names that we have no channel for
     undecoded: int = 0

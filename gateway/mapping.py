@@ -136,12 +136,14 @@ def _number(value: Any) -> tuple[float, str]:
         match = _NUMBER.fullmatch(value)
         if match is None:
             raise _NotTaken("not a number")
-        return float(match[1]), (match[2] or "").strip()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        number, unit = float(match[1]), (match[2] or "").strip()
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise _NotTaken("not a number")
-    if not abs(value) < 1e18:
-        raise _NotTaken("not a finite number")
-    return float(value), ""
+    else:
+        number, unit = value, ""
+    if not abs(number) < 1e18:  # also what is not finite
+        raise _NotTaken("no number that a sensor can mean")
+    return float(number), unit
 
 
 def _in_our_unit(number: float, unit: str, ours: str) -> float:

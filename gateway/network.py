@@ -85,7 +85,7 @@ class Network:
         dev_eui = frames.eui_text(request.dev_eui)
         device = self._directory.by_dev_eui(dev_eui)
         if device is None or device.activation is not Activation.OTAA or device.app_key is None:
-            return Handled(Outcome.UNKNOWN_DEVICE, detail="DevEUI " + dev_eui)
+            return Handled(Outcome.UNKNOWN_DEVICE, detail=dev_eui)
         if device.join_eui not in (None, frames.eui_text(request.join_eui)):
             return Handled(Outcome.JOIN_REFUSED, device.device, "JoinEUI %016x is not the device's" % request.join_eui)
         join_nonce = self._sessions.join_nonce(dev_eui) + 1

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway import semtech_udp
-from gateway.counters import Faults, GatewayCounters, note_read
+from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, note_read
 from gateway.database import Database, StorageError
 from gateway.decode import Read
 from gateway.dedup import Deduplicator, Heard, Reception
@@ -179,7 +179,13 @@ class Radio:
     def _count(self, one: Handled) -> None:
         self._counters.outcomes[one.outcome.value] += 1
         note_read(one.device or "", one.read, self._counters, self._faults)
-        if one.outcome not in _NORMAL:
+        if one.outcome is Outcome.UNKNOWN_DEVICE:
+            unknown = self._counters.unknown_devices
+            if one.detail in unknown or len(unknown) < UNKNOWN_MAX:
+                unknown[one.detail] += 1
+            line = "device with DevEUI %s wants to join and is not registered" % one.detail
+            self._faults.report("unknown" + one.detail, line)
+        elif one.outcome not in _NORMAL:
             who = one.device or "a device"
             self._faults.report(one.outcome + who, "frame of %s: %s (%s)" % (who, one.outcome, one.detail))
 

@@ -79,6 +79,8 @@ class _Service:
     def replay(self) -> None:
         """What a former run captured and did not finish; too late to answer, in time to publish."""
         last = 0
+        if waiting := self._spool.rows["captured"]:
+            _log.info("taking up %d datagrams and events that the last run did not finish", waiting)
         while rows := self._spool.captured(last, REPLAY_ROWS):
             now = _now()
             self._radio.replay([row for row in rows if row[1].kind == GWMP], now)

@@ -50,9 +50,7 @@ _A = "AirQualityObserved"
 _PM = "mass_concentration_of_%s_ambient_aerosol_particles_in_air"
 
 
-def _q(
-    name, unit, wire_id, steps, low, bits, minimum, maximum, kind, ucum, unece, cf, ngsi, factor, de, en, uri=""
-):
+def _q(name, unit, wire_id, steps, low, bits, minimum, maximum, kind, ucum, unece, cf, ngsi, factor, de, en, uri=""):
     model, _, attribute = ngsi.partition(".")
     aggregate = {COUNTER: "difference", MAXIMUM: "max", SUM: "sum"}.get(kind, "mean")
     property_uri = _CF + cf + "/" if cf else uri

@@ -58,7 +58,7 @@ def difference_widths(bits: int) -> tuple[int, int]:
     return (bits + 1) // 3, bits // 2 + 1
 
 
-def put_channels(out: BitWriter, names) -> list[Channel]:  # type: ignore[no-untyped-def]
+def put_channels(out: BitWriter, names) -> list[Channel]:
     """The header's channel set; returns the channels in the order in which values follow."""
     base = 0
     for i in range(1, len(BASES)):
@@ -67,7 +67,7 @@ def put_channels(out: BitWriter, names) -> list[Channel]:  # type: ignore[no-unt
     more = []
     for name in names:
         if name not in BASES[base]:
-            quantity, place = split(name)  # type: ignore[no-untyped-call]
+            quantity, place = split(name)
             more.append((quantity.wire_id, place))
     more.sort()
     out.put(base, 2)
@@ -225,7 +225,7 @@ def _delta_base(n: int | None) -> int | None:
     return n if n is not None and -_DELTA_BASE < n < _DELTA_BASE else None
 
 
-def new_names(values, names: list[str]) -> list[str]:  # type: ignore[no-untyped-def]
+def new_names(values, names: list[str]) -> list[str]:
     """The channels of one reading that are not among `names` yet. Raises WireError for what is none."""
     new = []
     n = 0
@@ -234,7 +234,7 @@ def new_names(values, names: list[str]) -> list[str]:  # type: ignore[no-untyped
             n += 1
             if name not in names:
                 try:
-                    split(name)  # type: ignore[no-untyped-call]
+                    split(name)
                 except ChannelError as error:
                     raise WireError(str(error)) from None
                 new.append(name)

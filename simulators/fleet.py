@@ -46,7 +46,8 @@ class Fleet:
     def __init__(self, path: Path, count: int, aes: Aes) -> None:
         self.path = path
         self._aes = aes
-        saved: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"seed": secrets.randbits(31), "devices": {}}
+        new: dict[str, Any] = {"seed": secrets.randbits(31), "devices": {}}
+        saved: dict[str, Any] = json.loads(path.read_text()) if path.exists() else new
         self.seed: int = saved["seed"]
         self._devices: dict[str, dict[str, Any]] = saved["devices"]
         self.identities = [self._identity(n, site) for n, site in enumerate(sites(count))]

@@ -9,11 +9,13 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from influxdb_client import InfluxDBClient
 
 from schemas.wire import WireReading, encode
 from tests import oracles
@@ -180,6 +182,29 @@ def test_an_event_that_chirpstack_really_sent(stack: Stack, shared_data: Path) -
     assert {c: v["unit"] for c, v in feature["properties"]["values"].items()} == {
         "soil_temperature": "°C", "soil_moisture": "%", "battery": "V",
     }  # fmt: skip
+
+
+def test_what_dashboards_find_in_influxdb(stack: Stack) -> None:
+    """The layout that dashboards are scripted on, seen by InfluxDB's own client."""
+    register(stack)
+    device = Device(stack, "kn-0007", (stack.folder / "device_password").read_text())
+    device.send(1)
+    stack.until("the reading", lambda: len(series(stack, "marktplatz", "air_temperature")) == 1)
+    device.client.loop_stop()
+    token = (stack.folder / "secrets" / "influx_token").read_text()
+    flux = 'from(bucket: "readings") |> range(start: 2026-01-01T00:00:00Z, stop: 2026-02-01T00:00:00Z)'
+    with InfluxDBClient(stack.influx_url, token, org="klimanetz") as client:
+        records = [record for table in client.query_api().query(flux) for record in table.records]
+    assert {(r["_measurement"], r["_field"]): (r["_value"], type(r["_value"])) for r in records} == {
+        ("reading", "air_temperature"): (3.01, float),
+        ("reading", "generation"): (1, int),
+        ("reading", "seq"): (1, int),
+        ("quality", "air_temperature"): ("C", str),
+    }
+    for record in records:
+        tags = {key: value for key, value in record.values.items() if not key.startswith("_")}
+        assert tags == {"result": "_result", "table": tags["table"], "station": "marktplatz", "device": "kn-0007"}
+        assert record["_time"] == datetime(2026, 1, 22, 10, 1, tzinfo=UTC)
 
 
 def test_a_wi_fi_station_s_json(stack: Stack) -> None:

@@ -1,14 +1,14 @@
 """`/docs`: the API's description as a page that asks nobody but us for anything; `/asyncapi.json` for the MQTT side."""
 
-from importlib import import_module
+from importlib.metadata import version
 from importlib.resources import files
-from importlib.util import find_spec
 
 import orjson
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from cloud.api.problems import NotFound
+from schemas.asyncapi import asyncapi
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -48,11 +48,10 @@ def routes() -> APIRouter:
         body = (files("fastapi_swagger.resources") / name).read_bytes()
         return Response(body, media_type=_ASSETS[name], headers=kept)
 
-    if find_spec("schemas.asyncapi") is not None:
+    described = orjson.dumps(asyncapi(version("klimanetz")))
 
-        @router.get("/asyncapi.json")
-        def asyncapi() -> Response:
-            document = import_module("schemas.asyncapi").document()
-            return Response(orjson.dumps(document), media_type="application/json")
+    @router.get("/asyncapi.json")
+    def asyncapi_document() -> Response:
+        return Response(described, media_type="application/json")
 
     return router

@@ -12,7 +12,7 @@ from itertools import islice
 
 import orjson
 
-from cloud.api.times import TimeText, german_text
+from cloud.api.times import GermanText, TimeText
 from cloud.series import Row
 from cloud.store.model import Value
 
@@ -63,11 +63,9 @@ def csv_pieces(columns: tuple[str, ...], rows: Iterator[Cells], local: tzinfo | 
         yield (",".join(("time", *columns)) + "\r\n").encode()
         lines = (f"{text(time_ms)},{','.join(map(_plain, cells))}\r\n" for time_ms, cells in rows)
     else:
+        german = GermanText(local)
         yield ("\ufeff" + ";".join(("time", "local_time", *columns)) + "\r\n").encode()
-        lines = (
-            f"{text(time_ms)};{german_text(time_ms, local)};{';'.join(map(_german, cells))}\r\n"
-            for time_ms, cells in rows
-        )
+        lines = (f"{text(time_ms)};{german(time_ms)};{';'.join(map(_german, cells))}\r\n" for time_ms, cells in rows)
     while piece := list(islice(lines, ROWS_PER_PIECE)):
         yield "".join(piece).encode()
 

@@ -92,6 +92,28 @@ def utc_text(time_ms: int) -> str:
     return TimeText()(time_ms)
 
 
-def german_text(time_ms: int, zone: tzinfo) -> str:
-    """Local time as German spreadsheets read it: 22.11.2026 11:15:00."""
-    return (_EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")
+class GermanText:
+    """Ms since 1970 to local time as German spreadsheets read it: 22.11.2026 11:15:00."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._day: int | None = None
+        self._offset_ms: int | None = None  # None on a day on which the clock changes
+        self._local_day: int | None = None
+        self._date = ""
+
+    def __call__(self, time_ms: int) -> str:
+        day = time_ms // DAY_MS
+        if day != self._day:
+            first, last = self._offset(day * DAY_MS), self._offset((day + 1) * DAY_MS - 1)
+            self._day, self._offset_ms = day, first if first == last else None
+        offset_ms = self._offset(time_ms) if self._offset_ms is None else self._offset_ms
+        local_day, rest = divmod(time_ms + offset_ms, DAY_MS)
+        if local_day != self._local_day:
+            self._local_day, self._date = local_day, (_EPOCH + timedelta(days=local_day)).strftime("%d.%m.%Y ")
+        second = rest // 1000
+        return f"{self._date}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+    def _offset(self, time_ms: int) -> int:
+        moment_ = (_EPOCH + timedelta(milliseconds=time_ms)).astimezone(self._zone)
+        return (moment_.utcoffset() or timedelta()) // timedelta(milliseconds=1)

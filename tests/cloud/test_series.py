@@ -82,6 +82,8 @@ def test_hours_of_a_zone_with_half_an_hour() -> None:
         ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),  # midnight becomes 23:00
         ("Pacific/Apia", "2011-12-30T10:00:00Z"),  # a day is left out
         ("Europe/Berlin", "1893-03-31T23:06:32Z"),  # local mean time becomes Central European: within the hour
+        ("Pacific/Chatham", "2026-09-26T14:00:00Z"),  # 02:45 becomes 03:45
+        ("Pacific/Chatham", "2026-04-04T14:00:00Z"),
         ("UTC", "2026-01-01T00:00:00Z"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.chirpstack import OTHER_EVENTS, Uplink, event, uplink
@@ -179,6 +179,7 @@ JSON = st.recursive(
 FIELDS = ["time", "deviceInfo", "devAddr", "fCnt", "fPort", "data", "object", "rxInfo", "txInfo"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_field_may_be_anything(changes: dict[str, Any]) -> None:
     result = uplink(up() | changes, NOW_MS, Directory(otaa()), "eui-" + DEV_EUI)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mapping import map_object
@@ -72,6 +72,8 @@ def test_spellings(decoded: dict[str, Any], expected: dict[str, float]) -> None:
         ({"temperature": True}, "not a number"),
         ({"temperature": "n/a"}, "not a number"),
         ({"temperature": "3.2.1"}, "not a number"),
+        ({"temperature": "1e999"}, "no number that a sensor can mean"),
+        ({"temperature": float("nan")}, "no number that a sensor can mean"),
     ],
 )
 def test_nothing_is_guessed_and_nothing_is_lost(decoded: dict[str, Any], reason: str) -> None:
@@ -113,6 +115,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(NAMES)) | st.text(max_size=8), JSON, max_size=8))
 def test_any_object_gives_valid_channels(decoded: dict[str, Any]) -> None:
     mapped = map_object(decoded)

@@ -104,6 +104,14 @@ def test_new_keys_of_a_personalised_device_start_new_counters(database: Database
     assert network(database, rekeyed).handle(heard(fresh.uplink(payload(2), 1))).outcome is Outcome.READINGS
 
 
+def test_a_device_that_now_joins_is_not_heard_by_its_old_keys(database: Database) -> None:
+    device = abp_on_air()
+    assert (
+        network(database, abp(dev_eui=DEV_EUI)).handle(heard(device.uplink(payload(1), 1))).outcome is Outcome.READINGS
+    )
+    assert network(database, otaa()).handle(heard(device.uplink(payload(2), 1))).outcome is Outcome.NOT_FOR_US
+
+
 def test_replay_retransmission_and_forgery(database: Database) -> None:
     net, device = network(database), on_air()
     joined(net, device)
@@ -147,7 +155,7 @@ def test_join_rules(database: Database) -> None:
     other_key = network(database, otaa(app_key="00" * 16))
     assert other_key.handle(heard(device.join_request())).outcome is Outcome.BAD_MIC
     stranger = network(database, abp()).handle(heard(device.join_request()))
-    assert (stranger.outcome, stranger.detail) == (Outcome.UNKNOWN_DEVICE, "DevEUI " + DEV_EUI)
+    assert (stranger.outcome, stranger.detail) == (Outcome.UNKNOWN_DEVICE, DEV_EUI)
     assert network(database, otaa(join_eui=None)).handle(heard(device.join_request())).outcome is Outcome.JOIN
 
 

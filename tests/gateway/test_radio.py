@@ -16,7 +16,19 @@ from gateway.radio import Now, Radio
 from gateway.sessions import Sessions
 from gateway.spool import Limits, Spool
 from schemas.models import Device
-from tests.gateway.helpers import DEV_ADDR, EUI, OTHER_EUI, Directory, abp, abp_on_air, on_air, otaa, payload, rxpk
+from tests.gateway.helpers import (
+    DEV_ADDR,
+    DEV_EUI,
+    EUI,
+    OTHER_EUI,
+    Directory,
+    abp,
+    abp_on_air,
+    on_air,
+    otaa,
+    payload,
+    rxpk,
+)
 
 ADDRESS = ("192.0.2.7", 1700)
 CLOSED = 10_000.0  # every window is
@@ -81,8 +93,10 @@ def test_a_datagram_stays_until_all_its_frames_are_dealt_with(bench: Bench) -> N
 def test_only_frames_with_a_good_checksum_are_captured(bench: Bench) -> None:
     assert len(bench.push(rxpk(b"x", stat=-1), rxpk(b"y", stat=0))) == 1
     assert (bench.counters.bad_checksums, bench.counters.frames, bench.spool.rows["captured"]) == (2, 0, 0)
-    bench.push(rxpk(b"z" * 20), {"data": 3})
-    assert (bench.counters.bad_objects, bench.counters.frames) == (1, 1)
+    bench.push(rxpk(b"z" * 20), rxpk(b"y" * 20, stat=-1), {"data": 3})
+    assert (bench.counters.bad_objects, bench.counters.frames, bench.spool.rows["captured"]) == (1, 1, 1)
+    bench.radio.work(Now(1000, CLOSED))
+    assert bench.spool.rows["captured"] == 0
 
 
 def test_what_a_crash_left_is_taken_up_and_nothing_twice(tmp_path: Path) -> None:
@@ -147,6 +161,14 @@ def test_undecoded_payloads_are_kept_and_counted(bench: Bench) -> None:
     (one,) = bench.spool.undecoded()
     assert (one.device, one.payload, bench.counters.undecoded) == ("kn-0002", b"\xff", 1)
     assert bench.counters.outcomes == {"undecoded": 1}
+
+
+def test_devices_that_nobody_registered_are_listed(bench: Bench) -> None:
+    stranger = on_air()
+    for _ in range(2):
+        bench.push(rxpk(stranger.join_request()))
+        bench.radio.work(Now(1000, CLOSED))
+    assert bench.counters.unknown_devices == {DEV_EUI: 2}
 
 
 def test_strangers_do_not_fill_the_memory() -> None:

@@ -49,10 +49,38 @@ Identity = tuple[str, int | None, int | None]
 
 
 @pytest.fixture
-def broker(mosquitto: str, tmp_path: Path) -> Iterator[Broker]:
-    broker = start_mosquitto(mosquitto, tmp_path / "broker")
-    yield broker
-    broker.stop()
+def brokers(mosquitto: str, tmp_path: Path) -> Iterator[Callable[[str], Broker]]:
+    """Starts brokers with more configuration; none outlives the test."""
+    started: list[Broker] = []
+
+    def start(extra_config: str) -> Broker:
+        started.append(start_mosquitto(mosquitto, tmp_path / "broker", extra_config))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.stop()
+
+
+@pytest.fixture
+def broker(brokers: Callable[[str], Broker]) -> Broker:
+    return brokers("")
+
+
+@pytest.fixture
+def start_process(broker: Broker, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts the gateway as a process of its own; none outlives the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.gateway.gateway_process", str(tmp_path / "spool"), str(broker.port)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 class Listener:
@@ -196,8 +224,7 @@ def test_the_broker_is_away(broker: Broker, listener: Listener, tmp_path: Path) 
         assert running.counters.connections == 2
 
 
-def test_a_gateway_that_starts_without_a_broker(mosquitto: str, tmp_path: Path) -> None:
-    broker = start_mosquitto(mosquitto, tmp_path / "broker")
+def test_a_gateway_that_starts_without_a_broker(broker: Broker, tmp_path: Path) -> None:
     broker.stop()
     with gateway(broker.port, tmp_path) as running:
         Forwarder(running.address).push_and_wait(rxpk(abp_on_air().uplink(payload(1), 1)))
@@ -206,30 +233,24 @@ def test_a_gateway_that_starts_without_a_broker(mosquitto: str, tmp_path: Path) 
         listener = Listener(broker)
         assert identities(listener.readings(1)) == [("kn-0002", 1, 1)]
         listener.close()
-    broker.stop()
 
 
-def test_killed_after_the_acknowledgement(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+def test_killed_after_the_acknowledgement(
+    start_process: Callable[[], subprocess.Popen[str]], listener: Listener
+) -> None:
     device = abp_on_air()
     seen: list[Identity] = []
     for seq in range(1, 4):
-        process = start_process(tmp_path, broker)
+        process = start_process()
         assert process.stdout is not None
         forwarder = Forwarder(("127.0.0.1", int(process.stdout.readline())))
         forwarder.push_and_wait(rxpk(device.uplink(payload(seq), 1)))
         process.kill()  # within the 200 ms in which other gateways may still hear the frame
         process.wait()
-    process = start_process(tmp_path, broker)
+    start_process()
     while len(set(seen)) < 3:
         seen += identities(listener.readings(1))
-    process.kill()
-    process.wait()
     assert set(seen) == {("kn-0002", 1, n) for n in (1, 2, 3)}
-
-
-def start_process(folder: Path, broker: Broker) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.gateway.gateway_process", str(folder / "spool"), str(broker.port)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def chirpstack(**more: Any) -> dict[str, Any]:
@@ -324,27 +345,26 @@ def test_the_downlink_takes_the_way_of_the_pull(broker: Broker, tmp_path: Path) 
         running.until(lambda c: c.downlinks_failed["TOO_LATE"] == 1)
 
 
-def test_over_tls(mosquitto: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_over_tls(brokers: Callable[[str], Broker], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ca = certificates(tmp_path)
     tls = f"listener {(port := free_port())} 127.0.0.1\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem"
-    broker = start_mosquitto(mosquitto, tmp_path / "broker", tls)
-    listener = Listener(broker)
+    listener = Listener(brokers(tls))
     secure = MqttUrl("localhost", port, tls=True, ca_file=str(ca))
     with gateway(port, tmp_path, mqtt=secure):
         listener.status(online=True)
     with gateway(port, tmp_path, mqtt=MqttUrl("localhost", port, tls=True)) as running:
-        while "certificate verify failed" not in caplog.text:
-            time.sleep(0.01)
+        running.until(lambda _: "certificate verify failed" in caplog.text)
         assert running.counters.connections == 0
     listener.close()
-    broker.stop()
 
 
-def test_status_and_last_will(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+def test_status_and_last_will(
+    broker: Broker, listener: Listener, start_process: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
     with gateway(broker.port, tmp_path):
         assert listener.status(online=True)["role"] == "gateway"
     assert listener.status(online=False) == {"online": False}
-    process = start_process(tmp_path, broker)
+    process = start_process()
     listener.status(online=True)
     process.kill()
     process.wait()

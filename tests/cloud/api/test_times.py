@@ -1,5 +1,6 @@
 """What `from` and `to` may say."""
 
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.api.problems import BadParameter
-from cloud.api.times import Window, german_text, moment, utc_text, window
+from cloud.api.times import GermanText, Window, moment, utc_text, window
 from cloud.calendar import Calendar
 from tests.cloud.api.conftest import HOUR, NOW_MS
 
@@ -62,8 +63,13 @@ def test_what_we_write_we_read(time_ms: int) -> None:
     assert moment("to", utc_text(time_ms), BERLIN) == time_ms
 
 
-def test_german_local_time() -> None:
-    assert german_text(NOW_MS, BERLIN) == "22.11.2026 11:45:00"
+@given(st.lists(st.integers(1_774_700_000_000, 1_774_900_000_000) | st.integers(-(10**12), 4 * 10**12)))
+def test_german_local_time(times_ms: list[int]) -> None:
+    text = GermanText(BERLIN)
+    assert text(NOW_MS) == "22.11.2026 11:45:00"
+    for time_ms in times_ms:
+        local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+        assert text(time_ms) == local.astimezone(BERLIN).strftime("%d.%m.%Y %H:%M:%S")
 
 
 def test_defaults_and_whole_intervals() -> None:

@@ -1,0 +1,88 @@
+"""Events from the broker to the spool: captured, dealt with once, kept when the spool cannot be written."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.counters import Faults, GatewayCounters
+from gateway.database import Database, StorageError
+from gateway.events import Events
+from gateway.spool import Spool
+from schemas.models import Device
+from tests.gateway.helpers import DEV_EUI, Directory
+
+TOPIC = f"application/a/device/{DEV_EUI}/event/"
+UP = (TOPIC + "up", json.dumps({"time": "2026-11-22T10:15:00Z", "object": {"BatV": 3.3, "odd": 1}}).encode())
+
+
+class Bench:
+    def __init__(self, folder: Path, directory: Directory | None = None) -> None:
+        self.database = Database(folder)
+        self.spool = Spool(self.database)
+        self.counters = GatewayCounters()
+        faults = Faults(logging.getLogger(__name__), lambda: 0)
+        self.events = Events(self.database, self.spool, directory or Directory(), self.counters, faults)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.database.close()
+
+
+def test_captured_then_dealt_with_once(bench: Bench) -> None:
+    bench.events.capture([UP, (TOPIC + "join", b"{}"), (TOPIC + "surprise", b"{}")], 1000)
+    assert bench.spool.rows == {"captured": 1, "reading": 0, "undecoded": 0}
+    for _ in range(2):
+        bench.events.work()
+        assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
+        assert bench.counters.events == {"up": 1, "join": 1, "unknown": 1}
+        assert bench.counters.unmapped == {"odd": 1}
+
+
+def test_the_same_event_again_is_no_new_reading(bench: Bench) -> None:
+    bench.events.capture([UP, UP], 1000)
+    bench.events.work()
+    assert (bench.counters.readings, bench.spool.rows["reading"], bench.spool.rows["captured"]) == (1, 1, 0)
+
+
+def test_when_the_spool_cannot_be_written_events_wait(bench: Bench) -> None:
+    bench.events.capture([UP], 1000)
+    bench.database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StorageError):
+        bench.events.work()
+    assert bench.spool.rows == {"captured": 1, "reading": 0, "undecoded": 0}
+    bench.database.execute("DROP TRIGGER full")
+    bench.events.work()
+    assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
+
+
+def test_what_a_crash_left_is_taken_up(tmp_path: Path) -> None:
+    before = Bench(tmp_path)
+    before.events.capture([UP], 1000)
+    before.database.close()
+    after = Bench(tmp_path)
+    after.events.replay(after.spool.captured(0, 9))
+    after.events.work()
+    assert after.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
+    after.database.close()
+
+
+def test_an_error_of_our_own_costs_one_event_and_keeps_it(tmp_path: Path) -> None:
+    class Broken(Directory):
+        def by_dev_eui(self, dev_eui: str) -> Device | None:
+            if dev_eui == "00" * 8:
+                raise ZeroDivisionError
+            return None
+
+    bench = Bench(tmp_path, Broken())
+    poison = ("application/a/device/0000000000000000/event/up", b'{"object": {"BatV": 3.3}}')
+    bench.events.capture([poison, UP], 1000)
+    bench.events.work()
+    assert (bench.counters.faults, bench.spool.rows["reading"]) == (1, 1)
+    assert [one.payload for one in bench.spool.undecoded()] == [poison[1]]
+    bench.database.close()
