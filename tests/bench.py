@@ -86,9 +86,7 @@ def wire() -> None:
     row("wire: encode a frame of two readings", rate(5000, lambda: [encode(two, 24) for _ in range(5000)]), "", None,
         "frames/s")  # fmt: skip
     lpp = 4 + 3 + 4 + 4  # temperature, humidity, barometer, analogue input: channel and type byte and value each
-    print(
-        f"{'wire: bytes of 4 values, identity, time, status':44} {size:>12} bytes, with the whole previous reading"
-    )
+    print(f"{'wire: bytes of 4 values, identity, time, status':44} {size:>12} bytes, with the whole previous reading")
     print(f"{'      Cayenne LPP: the same 4 values alone':44} {lpp:>12} bytes")
 
 
