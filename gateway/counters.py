@@ -38,8 +38,12 @@ class GatewayCounters:
     faults: int = 0  # errors of our own; each is in the log
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, for metrics and the status message."""
-        return asdict(self)
+        """Plain numbers under plain texts, for metrics and the status message (JSON has no enum members)."""
+        plain = asdict(self)
+        return {
+            name: {str(key): count for key, count in value.items()} if isinstance(value, dict) else value
+            for name, value in plain.items()
+        }
 
 
 class Faults:
