@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.decode import Read
@@ -39,11 +39,11 @@ class GatewayCounters:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers under plain texts, for metrics and the status message (JSON has no enum members)."""
-        plain = asdict(self)
-        return {
-            name: {str(key): count for key, count in value.items()} if isinstance(value, dict) else value
-            for name, value in plain.items()
-        }
+        plain: dict[str, Any] = {}
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            plain[name] = {str(key): n for key, n in value.items()} if isinstance(value, Counter) else value
+        return plain
 
 
 class Faults:
