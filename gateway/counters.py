@@ -40,7 +40,7 @@ class GatewayCounters:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers under plain texts, for metrics and the status message (JSON has no enum members)."""
         plain: dict[str, Any] = {}
-        for name in (field.name for field in fields(self)):
+        for name in (each.name for each in fields(self)):
             value = getattr(self, name)
             plain[name] = {str(key): n for key, n in value.items()} if isinstance(value, Counter) else value
         return plain
