@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from cloud.api.app import create_app
 from cloud.dead_letters import DeadLetters
 from cloud.ingest.service import Ingest, IngestConfig
 from cloud.ledger import Ledger
+from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
 from gateway.udp import UdpAddress
@@ -20,6 +22,7 @@ from klimanetz.failure import Failure
 from klimanetz.settings import Settings
 
 Say = Callable[[str], None]
+log = logging.getLogger("klimanetz")
 
 
 async def gateway(
@@ -50,6 +53,10 @@ async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     instance = settings.instance or "ingest-1"
     config = IngestConfig(settings.mqtt_url, instance, settings.spool / instance, settings.mqtt_share)
     store = await asyncio.to_thread(wiring.store, settings)
+    try:
+        await asyncio.to_thread(store.ping)
+    except (StoreRefused, StoreUnavailable) as error:  # no reason to stop: what comes is captured meanwhile
+        log.error("%s; what comes is captured and waits", error)
     try:
         replica = Ingest(config, store, Ledger(registry.engine), registry)
         await replica.run(stop, lambda: say(f"ingest: {instance} listens"))

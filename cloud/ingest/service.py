@@ -99,8 +99,8 @@ class Ingest:
                         await self._keep(client, await mqtt.take(client, BATCH_MESSAGES))
             except aiomqtt.MqttError as error:
                 self._client = None
-                hint = "; check user name, password and ACL" if mqtt.refused(error) else ""
-                self._complain(f"no broker at {self.config.mqtt}: {error}{hint}; trying again")
+                way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
+                self._complain(f"no broker at {self.config.mqtt}: {error}; trying again; {way_out}")
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, 30.0)
 
@@ -204,7 +204,8 @@ class Ingest:
         for name in ("messages", "stored", "duplicates", "moved", "refused", "failed_range"):
             self.counts[name] += getattr(report, name)
         if report.refused:
-            log.warning("%d of %d messages went to the dead letters", report.refused, report.messages)
+            text = "%d of %d messages hold something that is no reading: `klimanetz dead-letters list` says why"
+            log.warning(text, report.refused, report.messages)
 
     def _complain(self, problem: str) -> None:
         if problem != self.problem:  # once a problem, not once a second
