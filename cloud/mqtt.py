@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +20,7 @@ class MqttUrl:
     host: str
     port: int
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: bool = False
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ def parse_mqtt_url(text: str) -> MqttUrl:
     try:
         port = parts.port
     except ValueError:
-        raise MqttUrlError(f"'{text}' has no valid port") from None
+        raise MqttUrlError("the port is not one: use mqtt://user:password@host:1883 or mqtts://host:8883") from None
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/"):
         raise MqttUrlError("use mqtt://user:password@host:1883 or mqtts://host:8883")
     tls = parts.scheme == "mqtts"
@@ -64,13 +64,19 @@ def client(url: MqttUrl, identifier: str, **options: Any) -> aiomqtt.Client:
     return made
 
 
-async def take(made: aiomqtt.Client, most: int) -> list[aiomqtt.Message]:
-    """Wait for a message, then take along what has already come, `most` at the most. Raises MqttError."""
+async def take(made: aiomqtt.Client, most: int, most_bytes: int = 8 << 20) -> list[aiomqtt.Message]:
+    """Wait for a message, then take along what has already come, up to a number and about a size. Raises MqttError."""
     messages = [await anext(made.messages)]
     queue = made._queue  # the iterator makes a task a message, which costs more than the message
-    while len(messages) < most and not queue.empty():
+    size = _size(messages[0])
+    while len(messages) < most and size < most_bytes and not queue.empty():
         messages.append(queue.get_nowait())
+        size += _size(messages[-1])
     return messages
+
+
+def _size(message: aiomqtt.Message) -> int:
+    return len(message.payload) if isinstance(message.payload, bytes) else 0
 
 
 def acknowledge(made: aiomqtt.Client, messages: Iterable[aiomqtt.Message]) -> None:

@@ -28,7 +28,7 @@ def open_database(url: str) -> Engine:
     elif url.startswith(("postgresql://", "postgresql+psycopg://")):
         engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True)
     else:
-        raise DatabaseUrlError(f"'{url}' is not a registry: use sqlite:////absolute/path.db or postgresql://…")
+        raise DatabaseUrlError("that is not a registry: use sqlite:////absolute/path.db or postgresql://…")
     try:
         with engine.begin() as connection:
             metadata.create_all(connection)

@@ -11,6 +11,7 @@ all, because Compose mounts them as they are and the services in the containers 
 import base64
 import hashlib
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -59,6 +60,8 @@ def prepare(folder: Path) -> None:
 
 def device(folder: Path, name: str) -> None:
     """A new password for one device."""
+    if name in SERVICES or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        sys.exit(f"'{name}' cannot be a device: 1 to 64 of A-Z a-z 0-9 . _ -, and none of {', '.join(SERVICES)}")
     password = secrets.token_urlsafe(18)
     add_user(folder / "mosquitto" / "passwords", name, password)
     print(f"user name {name}, password {password}\nthen: docker compose kill -s HUP mosquitto")

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from gateway.database import StorageError
 from gateway.decode import Read
+from gateway.spool import Spool
 
 KEYS_MAX = 10_000
+LINE_MAX = 500  # what others send stands in it
 UNKNOWN_MAX = 100  # they stand in the status message
 
 
@@ -27,8 +30,9 @@ class GatewayCounters:
     unknown_devices: Counter[str] = field(default_factory=Counter)  # DevEUIs that want to join and are not registered
     events: Counter[str] = field(default_factory=Counter)  # of other networks, by type
     unmapped: Counter[str] = field(default_factory=Counter)  # decoders' names that we have no channel for
-    undecoded: int = 0
+    undecoded: int = 0  # payloads that gave no reading and are kept
     readings: int = 0  # new in the spool
+    dropped: Counter[str] = field(default_factory=Counter)  # rows of the spool, undelivered, for want of room
     published: int = 0  # taken by the broker, repetitions included
     acknowledged: int = 0  # stored by the cloud for good
     bad_acknowledgements: int = 0
@@ -57,7 +61,7 @@ class Faults:
         self._held: Counter[str] = Counter()
 
     def report(self, kind: str, line: str) -> None:
-        """Logs the line, or counts it."""
+        """Logs the line, or counts it. What is not printable in it is escaped: others' names stand in it."""
         now_s = self._clock_s()
         last_s = self._last_s.get(kind)
         if last_s is not None and now_s - last_s < self._every_s:
@@ -67,6 +71,7 @@ class Faults:
             self._last_s.clear()
         self._last_s[kind] = now_s
         held = self._held.pop(kind, 0)
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:LINE_MAX])
         self._log.warning("%s", line + (f" (and {held} more like it)" if held else ""))
 
 
@@ -84,3 +89,19 @@ def note_read(device: str, read: Read, counters: GatewayCounters, faults: Faults
             read.undecoded.reason,
         )
         faults.report("undecoded" + device, line)
+
+
+def keep_bounds(spool: Spool, counters: GatewayCounters, faults: Faults) -> None:
+    """Drops what the spool has no room for, counts it and says so. After the transaction that added something."""
+    try:
+        dropped = spool.trim()
+    except StorageError as error:  # the next one will
+        faults.report("spool", str(error))
+        return
+    counters.dropped.update(dropped)
+    if "reading" in dropped:
+        line = "the spool is full: %d readings dropped that the cloud has not acknowledged; see to it and to the broker"
+        faults.report("dropped", line % counters.dropped["reading"])
+    if "undecoded" in dropped:
+        line = "%d payloads that gave no reading dropped, the oldest; see in the log why there are so many"
+        faults.report("undecoded dropped", line % counters.dropped["undecoded"])

@@ -32,6 +32,15 @@ SCHEMA = (
         device TEXT NOT NULL, dev_nonce INTEGER NOT NULL, PRIMARY KEY (device, dev_nonce)) WITHOUT ROWID;
     CREATE TABLE joined (device TEXT PRIMARY KEY, join_nonce INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE session ADD COLUMN last_mic BLOB;
+    CREATE TABLE used_nonce (
+        device TEXT NOT NULL, join_key TEXT NOT NULL, dev_nonce INTEGER NOT NULL,
+        PRIMARY KEY (device, join_key, dev_nonce)) WITHOUT ROWID;
+    INSERT INTO used_nonce SELECT device, '', dev_nonce FROM dev_nonce;
+    DROP TABLE dev_nonce;
+    UPDATE reading SET time_rank = CASE time_rank WHEN 5 THEN 3 WHEN 3 THEN 4 WHEN 4 THEN 5 ELSE time_rank END;
+    """,
 )  # one script a version; what has been released is never edited
 
 
@@ -99,7 +108,7 @@ class Database:
     def _error(self, error: Exception) -> StorageError:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_FULL:
-            return StorageError("the disk of the spool %s is full; free some space, nothing is lost" % self.folder)
+            return StorageError("the disk of the spool %s is full; free some space, what it holds stays" % self.folder)
         return StorageError("the spool %s cannot be used (%s); see to the folder or set another" % (self.folder, error))
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from gateway import chirpstack
-from gateway.counters import Faults, GatewayCounters, note_read
+from gateway.counters import Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database
 from gateway.decode import Read
 from gateway.ports import DeviceDirectory
@@ -57,13 +57,14 @@ class Events:
         self._waiting.clear()
         for uplink, new in uplinks:
             self._count(uplink, new)
+        keep_bounds(self._spool, self._counters, self._faults)
 
     def _uplink(self, row: Input) -> chirpstack.Uplink:
         try:
             return chirpstack.event(row.source, row.payload, row.received_ms, self._directory)
         except Exception:  # one event must not stop all others; it is kept for whoever mends this
             self._counters.faults += 1
-            _log.exception("an event could not be handled: %s", row.source)
+            _log.exception("an event could not be handled: %r", row.source)
             undecoded = Undecoded("", row.received_ms, "error of our own, see the log", row.payload)
             return chirpstack.Uplink("unknown", read=Read(undecoded=undecoded))
 

@@ -4,7 +4,8 @@ Decoders name and nest as they like, and write numbers as text, with or without 
 name and unit leave one meaning (`vendor_names`); everything else comes back in `unmapped` with its reason, so that
 it is counted and an operator can name it (`names`: their name, dots between levels, to our channel, or to "" for
 what is to be ignored). A place is what follows a known name: `soil_moisture_30cm`; a bare number is a channel number
-as in Cayenne LPP, `{"temperatureSensor": {"1": …, "2": …}}`: the first is plain, the others are `@ch2` and so on.
+as in Cayenne LPP, `{"temperatureSensor": {"1": …, "2": …}}`: 1 is plain, any other number N is `@chN`, whatever else is
+in the message, so that probe 2 does not become probe 1 when that one is silent. Places in a list count from 1.
 """
 
 import re
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import vendor_names as vendor
+from gateway.codecs.codec import numbered
 from schemas.channels import ChannelError, join, split
 
 LEAVES_MAX = 200
@@ -55,9 +57,6 @@ def map_object(decoded: Mapping[str, Any], names: Mapping[str, str] | None = Non
             continue
         try:
             channel, number = _taken(path, value, unit, given, soil_probe)
-            plain, _, place = channel.partition("@")
-            if place.startswith("ch") and plain not in values:
-                channel = plain  # as the Cayenne LPP codec has it: the first one has no place
             if channel in values:
                 raise _NotTaken("there is another %s in this message" % channel)
             values[channel] = number
@@ -101,7 +100,7 @@ def _channel(path: Path) -> tuple[str, str]:
     if _quantity(key) is None:
         match = _TRAILING_PLACE.fullmatch(".".join(path))
         if match:
-            key, place = _squeezed(match[1]), "ch" + match[2] if match[2].isdigit() else match[2]
+            key, place = _squeezed(match[1]), numbered(int(match[2])) if match[2].isdigit() else match[2]
     quantity = _quantity(key)
     if quantity is None:
         raise _NotTaken("no quantity of ours has this name")
@@ -123,7 +122,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any, str]]:
         unit = value.get("unit")
         yield path or ("value",), value["value"], unit if isinstance(unit, str) else ""
     elif isinstance(value, dict | list) and len(path) < DEPTH_MAX:
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        pairs = value.items() if isinstance(value, dict) else enumerate(value, 1)
         for key, inner in pairs:
             yield from _leaves(inner, (*path, str(key)))
     elif value is not None and path:

@@ -2,7 +2,8 @@
 
 No socket, no clock, no random numbers: sessions, directory and times are handed in. What is refused is a value with a
 reason, so that it can be counted. Sessions are written before the result is returned; whoever calls commits
-them before acting on it. Downlinks go out in the first receive window, on the uplink's frequency and data rate.
+them before acting on it. A genuine frame that is not newer than the last one and not that one again is no reading,
+for anybody may have replayed it; its payload is kept all the same, since a device may have begun to count anew.
 
 Specification: LoRaWAN 1.0.4; RP002-1.0.4 EU863-870. The frames themselves are `edge.lorawan`.
 """
@@ -11,18 +12,17 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from edge.lorawan import eu868, frames, mac, server
+from edge.lorawan import eu868, frames, server
+from edge.lorawan.security import UP, crypt_payload, data_mic
 from edge.lorawan.session import Session
+from gateway import answers
 from gateway.aes import aes
 from gateway.decode import NOTHING, Payload, Read, decode
 from gateway.dedup import Reception
 from gateway.ports import DeviceDirectory, SessionStore
-from gateway.semtech_json import Tx
+from gateway.spool import Undecoded
 from schemas.models import Activation, Device, Link
 
-GPS_EPOCH_S = 315964800
-LEAP_SECONDS = 18  # GPS is ahead of UTC by these since 2017
-REQUIRED_SNR_DB = {5: -2.5, 6: -5.0, 7: -7.5, 8: -10.0, 9: -12.5, 10: -15.0, 11: -17.5, 12: -20.0}
 EXTRA_CHANNELS_HZ = (867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000)
 
 
@@ -43,14 +43,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Downlink:
-    """A frame for a gateway to send."""
-
-    gateway: str
-    tx: Tx
-
-
-@dataclass(frozen=True, slots=True)
 class Handled:
     """What became of a reception. `detail`: for people."""
 
@@ -58,7 +50,7 @@ class Handled:
     device: str | None = None
     detail: str = ""
     read: Read = NOTHING
-    downlink: Downlink | None = None
+    downlink: answers.Downlink | None = None
 
 
 class Network:
@@ -89,7 +81,8 @@ class Network:
         if device.join_eui not in (None, frames.eui_text(request.join_eui)):
             return Handled(Outcome.JOIN_REFUSED, device.device, "JoinEUI %016x is not the device's" % request.join_eui)
         join_nonce = self._sessions.join_nonce(dev_eui) + 1
-        used = (request.dev_nonce,) if self._sessions.is_used(dev_eui, request.dev_nonce) else ()
+        join_key = _join_key(device.app_key, request)
+        used = (request.dev_nonce,) if self._sessions.is_used(dev_eui, join_key, request.dev_nonce) else ()
         answer = server.accept_join(
             aes, request, bytes.fromhex(device.app_key), join_nonce, self._net_id, _address(dev_eui, join_nonce),
             used_dev_nonces=used, cf_list=eu868.build_cf_list(EXTRA_CHANNELS_HZ),
@@ -98,8 +91,8 @@ class Network:
             return Handled(Outcome.BAD_MIC, device.device, "JoinRequest with another AppKey")
         if isinstance(answer, server.Refused):
             return Handled(Outcome.JOIN_REFUSED, device.device, answer.reason)
-        self._sessions.add(dev_eui, answer.session)
-        downlink = _first_window(reception, answer.phy, eu868.JOIN_RX1_DELAY_S)
+        self._sessions.add(dev_eui, join_key, answer.session)
+        downlink = answers.first_window(reception, answer.phy, eu868.JOIN_RX1_DELAY_S)
         return Handled(Outcome.JOIN, device.device, "session %d" % join_nonce, downlink=downlink)
 
     def _data(self, frame: frames.DataFrame, reception: Reception) -> Handled:
@@ -107,11 +100,13 @@ class Network:
         for key, device, session in self._candidates(frames.addr_text(frame.dev_addr)):
             opened = server.open_uplink(aes, session, frame)
             if isinstance(opened, server.Uplink):
-                return self._uplink(key, device, opened, reception)
-            if isinstance(opened, server.Retransmission):
-                return self._again(key, device, session, opened, reception)
-            if isinstance(opened, server.Replay):
-                refused = Handled(Outcome.REPLAY, device.device, "frame %d" % opened.fcnt)
+                return self._uplink(key, device, opened, frame, reception)
+            last_mic = self._sessions.last_mic(key, session.join_nonce)
+            if isinstance(opened, server.Retransmission) and frame.mic == last_mic:
+                return self._again(key, device, session, opened, frame, reception)
+            old = _old_count(opened, session, frame)
+            if old is not None:
+                refused = _replay(device, session, frame, old, reception)
             elif isinstance(opened, server.Refused):
                 refused = Handled(Outcome.MALFORMED, device.device, opened.reason)
             elif refused.outcome is Outcome.NOT_FOR_US:
@@ -134,32 +129,35 @@ class Network:
                 found.append((key, device, kept if kept and same else new))  # new keys start new counters
         return found
 
-    def _uplink(self, key: str, device: Device, opened: server.Uplink, reception: Reception) -> Handled:
+    def _uplink(
+        self, key: str, device: Device, opened: server.Uplink, frame: frames.DataFrame, reception: Reception
+    ) -> Handled:
         session: Session = opened.session
-        fopts = _answers(opened.mac, reception)
+        fopts = answers.to_commands(opened.mac, reception)
         downlink = None
         if opened.confirmed or opened.adr_ack_req or fopts:
-            downlink, session = _answer(session, reception, opened.confirmed, fopts)
-        self._sessions.save(key, session)
+            downlink, session = answers.answer(session, reception, opened.confirmed, fopts)
+        self._sessions.save(key, session, frame.mic)
         if opened.fport in (None, 0) or not opened.payload:
             return Handled(Outcome.EMPTY, device.device, "frame %d" % opened.fcnt, downlink=downlink)
         payload = Payload(
             device.device, device.codec, opened.payload, opened.fport, session.join_nonce, opened.fcnt,
-            reception.received_ms, _link(reception, opened, session),
+            reception.received_ms, _link(reception, session, opened.fcnt, opened.fport),
         )  # fmt: skip
         read = decode(payload)
         outcome = Outcome.UNDECODED if read.undecoded else Outcome.READINGS
         return Handled(outcome, device.device, "frame %d" % opened.fcnt, read, downlink)
 
     def _again(
-        self, key: str, device: Device, session: Session, opened: server.Retransmission, reception: Reception
-    ) -> Handled:
+        self, key: str, device: Device, session: Session, opened: server.Retransmission, frame: frames.DataFrame,
+        reception: Reception,
+    ) -> Handled:  # fmt: skip
         """The device did not hear the acknowledgement, or repeats on principle: answer as before, decode nothing."""
         handled = Handled(Outcome.RETRANSMISSION, device.device, "frame %d" % opened.fcnt)
         if not opened.confirmed:
             return handled
-        downlink, session = _answer(session, reception, True, b"")
-        self._sessions.save(key, session)
+        downlink, session = answers.answer(session, reception, True, b"")
+        self._sessions.save(key, session, frame.mic)
         return replace(handled, downlink=downlink)
 
 
@@ -169,36 +167,34 @@ def _address(dev_eui: str, join_nonce: int) -> int:
     return int.from_bytes(digest[:4], "big") & 0x01FFFFFF
 
 
-def _answer(session: Session, reception: Reception, ack: bool, fopts: bytes) -> tuple[Downlink | None, Session]:
-    phy, session = server.downlink(aes, session, ack=ack, fopts=fopts)
-    return _first_window(reception, phy, session.rx_delay), session
+def _join_key(app_key: str, request: frames.JoinRequest) -> str:
+    """Under what a DevNonce is used; a digest, so that the table of nonces holds no key."""
+    return hashlib.sha256(b"%016x %s" % (request.join_eui, app_key.encode())).hexdigest()
 
 
-def _first_window(reception: Reception, phy: bytes, delay_s: int) -> Downlink | None:
-    """A downlink in RX1; None where the gateway did not say enough of the uplink to answer it."""
-    rx = reception.best
-    if rx.tmst is None or rx.freq_hz is None or rx.sf is None or rx.bw_hz is None:
-        return None
-    tmst = (rx.tmst + delay_s * 1_000_000) % 2**32
-    return Downlink(rx.gateway, Tx(phy, rx.freq_hz, rx.sf, rx.bw_hz, tmst))
+def _old_count(opened: object, session: Session, frame: frames.DataFrame) -> int | None:
+    """The counter of a genuine frame that is not newer than the last one, None of any other."""
+    if isinstance(opened, server.Replay | server.Retransmission):
+        return int(opened.fcnt)
+    nwk, body = aes(session.nwk_skey), frame.phy[:-4]
+    # one that began anew long ago: `open_uplink` looks back 65,536 frames
+    if session.fcnt_up > 0xFFFF and data_mic(nwk, UP, session.dev_addr, frame.fcnt16, body) == frame.mic:
+        return int(frame.fcnt16)
+    return None
 
 
-def _answers(commands: list[mac.Command], reception: Reception) -> bytes:
-    """Answers to the MAC commands that a network has to answer, as FOpts."""
-    names = {command.name for command in commands}
-    fopts = b""
-    if "LinkCheckReq" in names:
-        snr, sf = reception.best.snr_db or 0, reception.best.sf or 12
-        margin = max(0, min(254, round(snr - REQUIRED_SNR_DB[sf])))
-        fopts += mac.build("LinkCheckAns", margin=margin, gateway_count=min(255, len(reception.gateways)))
-    if "DeviceTimeReq" in names:
-        gps_ms = reception.received_ms - GPS_EPOCH_S * 1000 + LEAP_SECONDS * 1000
-        seconds, rest_ms = divmod(gps_ms, 1000)
-        fopts += mac.build("DeviceTimeAns", gps_seconds=seconds % 2**32, fraction_256ths=rest_ms * 256 // 1000)
-    return fopts
+def _replay(device: Device, session: Session, frame: frames.DataFrame, fcnt: int, reception: Reception) -> Handled:
+    reason = "frame %d came after frame %d: late, replayed, or the device has begun to count anew and needs new keys"
+    reason %= fcnt, session.fcnt_up - 1
+    if not frame.fport or not frame.frm_payload:
+        return Handled(Outcome.REPLAY, device.device, reason)
+    payload = crypt_payload(aes(session.app_skey), UP, session.dev_addr, fcnt, frame.frm_payload)
+    link = _link(reception, session, fcnt, frame.fport)
+    kept = Undecoded(device.device, reception.received_ms, reason, payload, frame.fport, link)
+    return Handled(Outcome.REPLAY, device.device, reason, Read(undecoded=kept))
 
 
-def _link(reception: Reception, opened: server.Uplink, session: Session) -> Link:
+def _link(reception: Reception, session: Session, fcnt: int, fport: int) -> Link:
     rx = reception.best
     return Link(
         via="lorawan",
@@ -208,7 +204,7 @@ def _link(reception: Reception, opened: server.Uplink, session: Session) -> Link
         snr_db=rx.snr_db,
         sf=rx.sf,
         frequency_hz=rx.freq_hz,
-        fcnt=opened.fcnt,
-        fport=opened.fport,
+        fcnt=fcnt,
+        fport=fport,
         dev_addr=frames.addr_text(session.dev_addr),
     )

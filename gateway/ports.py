@@ -19,6 +19,7 @@ class DeviceDirectory(Protocol):
 class SessionStore(Protocol):
     """LoRaWAN sessions and used DevNonces, by DevEUI (a device without one: its name).
 
+    A DevNonce is used under a join key, a text that names JoinEUI and AppKey: a device with new keys counts anew.
     A session is one join: (device, join nonce), 0 for activation by personalisation. What is written here has to be
     durable before anything that follows from it leaves the house, an answer above all.
     """
@@ -32,11 +33,14 @@ class SessionStore(Protocol):
     def join_nonce(self, device: str) -> int:
         """The one of the newest join, 0 before the first."""
 
-    def is_used(self, device: str, dev_nonce: int) -> bool:
-        """Whether a join of this device had this DevNonce."""
+    def is_used(self, device: str, join_key: str, dev_nonce: int) -> bool:
+        """Whether a join of this device under this key had this DevNonce."""
 
-    def add(self, device: str, session: Session) -> None:
+    def add(self, device: str, join_key: str, session: Session) -> None:
         """A join that is answered now: its DevNonce is used. The one before stays until the device uses this."""
 
-    def save(self, device: str, session: Session) -> None:
-        """A session that has been used: its counters. Older ones of the device end here."""
+    def last_mic(self, device: str, join_nonce: int) -> bytes:
+        """The MIC of the session's newest uplink, b"" before the first."""
+
+    def save(self, device: str, session: Session, mic: bytes) -> None:
+        """A session that has been used: its counters, and its newest uplink's MIC. Older ones of the device end here."""

@@ -6,17 +6,19 @@ datagram are one transaction: a process that dies anywhere begins again where it
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway import semtech_udp
-from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, note_read
+from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database, StorageError
 from gateway.decode import Read
 from gateway.dedup import Deduplicator, Heard, Reception
 from gateway.forwarders import Address, Forwarders
-from gateway.network import Downlink, Handled, Network, Outcome
+from gateway.answers import Downlink
+from gateway.network import Handled, Network, Outcome
 from gateway.semtech_json import Crc
 from gateway.spool import GWMP, Input, Spool, Undecoded
 
@@ -50,8 +52,8 @@ class Radio:
         self._faults = faults
         self._window = Deduplicator()
         self._left: Counter[int] = Counter()  # frames of a captured datagram that are not dealt with
-        self._held: list[Reception] = []  # the spool could not take what became of them
-        self._held_until_ms = 0.0
+        self._closed: list[Reception] = []  # not dealt with, in order: a frame that is overtaken is a replay
+        self._retry_ms = 0.0  # not before, since the spool could not take what became of them
         self._token = 0
 
     def take(self, batch: Sequence[tuple[bytes, Address]], now: Now) -> Outgoing:
@@ -76,13 +78,15 @@ class Radio:
                 self._faults.report("tx", "gateway %s did not send a downlink: %s" % (parsed.gateway, parsed.error))
         return answers + self._capture(pushes, now)
 
-    def work(self, now: Now, answer: bool = True) -> Outgoing:
-        """Deals with frames whose window has closed; the downlinks to send. `answer`: whether it is not too late."""
-        receptions = self._window.due(now.steady_ms)
-        if self._held and now.steady_ms >= self._held_until_ms:
-            receptions, self._held = self._held + receptions, []
-        if not receptions:
+    def work(self, now: Now, flush: bool = False) -> Outgoing:
+        """Deals with frames whose window has closed; the downlinks to send.
+
+        `flush`, at the start and the stop: with all frames at once, and no answers, for which it is too late.
+        """
+        self._closed += self._window.due(math.inf if flush else now.steady_ms)
+        if not self._closed or (now.steady_ms < self._retry_ms and not flush):
             return []
+        receptions = self._closed
         try:
             with self._database.transaction():
                 handled = [self._handle(reception) for reception in receptions]
@@ -92,25 +96,26 @@ class Radio:
                         self._spool.add_undecoded(one.read.undecoded)
                 self._spool.release(self._done(receptions))
         except StorageError as error:
-            self._held += receptions
-            self._held_until_ms = now.steady_ms + RETRY_MS
+            self._retry_ms = now.steady_ms + RETRY_MS
             self._faults.report("spool", str(error))
             return []
+        self._closed, self._retry_ms = [], 0.0
         for reception in receptions:
             self._left.subtract(one.input_id for one in reception.heard)
         self._left += Counter()  # drops what is at zero
         self._counters.readings += new
         for one in handled:
             self._count(one)
-        return [sent for one in handled if one.downlink and answer for sent in self._downlink(one.downlink)]
+        keep_bounds(self._spool, self._counters, self._faults)
+        return [sent for one in handled if one.downlink and not flush for sent in self._downlink(one.downlink)]
 
     def next_due_ms(self) -> float | None:
         """When `work` has something to do, on the steady clock."""
-        due = [ms for ms in (self._window.next_due_ms(), self._held_until_ms if self._held else None) if ms is not None]
+        due = [ms for ms in (self._window.next_due_ms(), self._retry_ms if self._closed else None) if ms is not None]
         return min(due, default=None)
 
     def replay(self, rows: Iterable[tuple[int, Input]], now: Now) -> None:
-        """What a former run captured and did not finish. Follow with `work`. Raises StorageError."""
+        """What a former run captured and did not finish. Follow with a flush. Raises StorageError."""
         for input_id, row in rows:
             parsed = semtech_udp.parse(row.payload)
             if isinstance(parsed, semtech_udp.PushData):
@@ -185,7 +190,7 @@ class Radio:
                 unknown[one.detail] += 1
             line = "device with DevEUI %s wants to join and is not registered" % one.detail
             self._faults.report("unknown" + one.detail, line)
-        elif one.outcome not in _NORMAL:
+        elif one.outcome not in _NORMAL and not one.read.undecoded:  # of that there is a line already
             who = one.device or "a device"
             self._faults.report(one.outcome + who, "frame of %s: %s (%s)" % (who, one.outcome, one.detail))
 

@@ -84,7 +84,7 @@ class _Service:
         while rows := self._spool.captured(last, REPLAY_ROWS):
             now = _now()
             self._radio.replay([row for row in rows if row[1].kind == GWMP], now)
-            self._radio.work(Now(now.wall_ms, float("inf")), answer=False)
+            self._radio.work(now, flush=True)
             self._events.replay([row for row in rows if row[1].kind == MQTT])
             self._events.work()
             last = rows[-1][0]
@@ -95,7 +95,7 @@ class _Service:
         _log.info("hearing gateways on UDP %s:%d, broker %s", *address, self._config.mqtt)
         ready(address)
         await first_of(self._work(), self._uplink.run(self._status), self._summary(), self._until(stop))
-        self._radio.work(Now(_now().wall_ms, float("inf")), answer=False)
+        self._radio.work(_now(), flush=True)
 
     def close(self) -> None:
         if self._udp:

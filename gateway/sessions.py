@@ -38,15 +38,24 @@ class Sessions:
         row = self._db.execute("SELECT join_nonce FROM joined WHERE device = ?", (device,)).fetchone()
         return int(row[0]) if row else 0
 
-    def is_used(self, device: str, dev_nonce: int) -> bool:
-        """Whether a join of this device had this DevNonce."""
-        found = self._db.execute("SELECT 1 FROM dev_nonce WHERE device = ? AND dev_nonce = ?", (device, dev_nonce))
+    def last_mic(self, device: str, join_nonce: int) -> bytes:
+        """The MIC of the session's newest uplink, b"" before the first."""
+        sql = "SELECT last_mic FROM session WHERE device = ? AND join_nonce = ?"
+        row = self._db.execute(sql, (device, join_nonce)).fetchone()
+        return (row and row[0]) or b""
+
+    def is_used(self, device: str, join_key: str, dev_nonce: int) -> bool:
+        """Whether a join of this device under this key had this DevNonce."""
+        found = self._db.execute(  # '': from a time when keys were not noted
+            "SELECT 1 FROM used_nonce WHERE device = ? AND join_key IN (?, '') AND dev_nonce = ?",
+            (device, join_key, dev_nonce),
+        )
         return found.fetchone() is not None
 
-    def add(self, device: str, session: Session) -> None:
+    def add(self, device: str, join_key: str, session: Session) -> None:
         """A join that is answered now: its DevNonce is used, its join nonce the newest."""
         with self._db.transaction():
-            self._db.execute("INSERT INTO dev_nonce VALUES (?, ?)", (device, session.dev_nonce))
+            self._db.execute("INSERT INTO used_nonce VALUES (?, ?, ?)", (device, join_key, session.dev_nonce))
             self._db.execute("INSERT OR REPLACE INTO joined VALUES (?, ?)", (device, session.join_nonce))
             self._put(device, session)
             self._db.execute(
@@ -55,12 +64,12 @@ class Sessions:
                 (device, JOINS_KEPT),
             )
 
-    def save(self, device: str, session: Session) -> None:
-        """A session that has been used: its counters. Older ones of the device end here."""
+    def save(self, device: str, session: Session, mic: bytes) -> None:
+        """A session that has been used: its counters, and its newest uplink's MIC. Older ones of the device end here."""
         with self._db.transaction():
-            self._put(device, session)
+            self._put(device, session, mic)
             self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))
 
-    def _put(self, device: str, session: Session) -> None:
-        row = (device, session.join_nonce, addr_text(session.dev_addr), orjson.dumps(session.to_dict()).decode())
-        self._db.execute("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?)", row)
+    def _put(self, device: str, session: Session, mic: bytes | None = None) -> None:
+        row = (device, session.join_nonce, addr_text(session.dev_addr), orjson.dumps(session.to_dict()).decode(), mic)
+        self._db.execute("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)", row)

@@ -1,22 +1,24 @@
 """Store and forward: what came in, until it is decoded; what was decoded, until the cloud has stored it.
 
-Three tables, each bounded: the oldest rows go first and are counted. `captured` holds datagrams and events as
-they came and is committed before they are acknowledged. `reading` holds what waits for `klimanetz/v1/ack/<device>`;
-readings without a sequence number cannot be named in such an acknowledgement and are forgotten when the broker has
-taken them (PUBACK). `undecoded` keeps payloads that no codec could read, with the reason, for an operator.
+Three tables, each bounded. `captured` holds datagrams and events as they came and is committed before they are
+acknowledged; when it is full it takes no more, so that they are not. `reading` holds what waits for
+`klimanetz/v1/ack/<device>`; readings without a sequence number cannot be named in such an acknowledgement and are
+forgotten when the broker has taken them (PUBACK). `undecoded` keeps payloads that gave no reading, with the reason,
+for an operator. Of these two the oldest rows go when there are too many, and `trim` says how many.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.database import Database
+from gateway.database import Database, StorageError
 from schemas.models import Link, Range, Reading, TimeSource
 
 GWMP, MQTT = "gwmp", "mqtt"
-_RANK = {source: rank for rank, source in enumerate(TimeSource)}  # best first
+ROUND_BYTES = 256 * 1024  # a message holds no more than a round; brokers refuse large ones
 _COUNTED = "device = ? AND position = ? AND generation = ? AND seq = ?"
 _TIMED = "seq IS NULL AND device = ? AND position = ? AND time = ?"
 _TABLES = ("captured", "reading", "undecoded")
+_TRIMMED = ("reading", "undecoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Undecoded:
-    """A payload that no codec could read."""
+    """A payload that gave no reading."""
 
     device: str
     received_ms: int
@@ -68,7 +70,7 @@ class Spool:
         self._limits = limits or Limits()
         self._rows: dict[str, int] = {}
         self._rollbacks = -1
-        self.dropped = dict.fromkeys(_TABLES, 0)
+        self._given_to = 0  # id of the last reading that was given out to be published
 
     @property
     def rows(self) -> dict[str, int]:
@@ -79,13 +81,15 @@ class Spool:
         return self._rows
 
     def capture(self, inputs: Iterable[Input]) -> list[int]:
-        """Keeps inputs as they came; their ids, in order."""
+        """Keeps inputs as they came; their ids, in order. Raises StorageError also when the table is full."""
+        if self.rows["captured"] >= self._limits.captured:
+            line = "the spool %s holds %d frames and events that could not be dealt with and takes no more; see the log"
+            raise StorageError(line % (self._db.folder, self.rows["captured"]))
         with self._db.transaction():
             ids = []
             for one in inputs:
                 row = (one.kind, one.source, one.received_ms, one.payload)
                 ids.append(self._insert("captured", "kind, source, received_ms, payload", row))
-            self._trim("captured")
         return ids
 
     def release(self, ids: Iterable[int]) -> None:
@@ -103,39 +107,67 @@ class Spool:
     def add(self, readings: Iterable[Reading]) -> int:
         """Readings (with a time) to publish; how many were new. One that is here stays, unless its time was worse."""
         with self._db.transaction():
-            new = sum(self._add(reading) for reading in readings)
-            self._trim("reading")
-        return new
+            return sum(self._add(reading) for reading in readings)
 
     def add_undecoded(self, one: Undecoded) -> None:
         """Keeps a payload for an operator."""
         link = one.link.model_dump_json(exclude_none=True) if one.link else "{}"
         row = (one.device, one.received_ms, one.reason, one.fport, one.payload, link)
         self._insert("undecoded", "device, received_ms, reason, fport, payload, link", row)
-        self._trim("undecoded")
+
+    def trim(self) -> dict[str, int]:
+        """Drops the oldest rows that are too many; how many of which table. Once what added them is committed."""
+        excess = {table: self.rows[table] - getattr(self._limits, table) for table in _TRIMMED}
+        gone = {table: count for table, count in excess.items() if count > 0}
+        with self._db.transaction():
+            for table, count in gone.items():
+                oldest = "SELECT id FROM %s ORDER BY id LIMIT ?" % table
+                self._db.execute("DELETE FROM %s WHERE id IN (%s)" % (table, oldest), (count,))
+                self.rows[table] -= count
+        return gone
 
     def undecoded(self, limit: int = 100) -> list[Undecoded]:
-        """The newest payloads that no codec could read."""
+        """The newest payloads that gave no reading."""
         found = self._db.execute(
             "SELECT device, received_ms, reason, payload, fport, link FROM undecoded ORDER BY id DESC LIMIT ?", (limit,)
         )
         return [Undecoded(r[0], r[1], r[2], r[3], r[4], Link.model_validate_json(r[5])) for r in found]
 
-    def waiting(self, after_id: int, limit: int) -> list[Waiting]:
-        """Readings to publish, oldest first."""
+    def waiting(self, after_id: int, rows_max: int, bytes_max: int = ROUND_BYTES) -> list[Waiting]:
+        """A round of readings to publish, oldest first.
+
+        Those that one acknowledgement names, of the same device, generation and seq, are in the same round, if they fit
+        into one at all.
+        """
         found = self._db.execute(
-            "SELECT id, device, seq IS NOT NULL, body FROM reading WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit)
+            "SELECT id, device, generation, seq, body FROM reading WHERE id > ? ORDER BY id LIMIT ?",
+            (after_id, rows_max + 1),
         )
-        return [Waiting(row[0], row[1], bool(row[2]), row[3]) for row in found]
+        taken: list[Waiting] = []
+        bytes_taken = whole = 0  # `whole`: rows before the frame that is being taken
+        frame = None
+        for id_, device, generation, seq, body in found:
+            if seq is None or (device, generation, seq) != frame:
+                whole, frame = len(taken), (device, generation, seq)
+            bytes_taken += len(body) + 1
+            if taken and (len(taken) == rows_max or bytes_taken > bytes_max):
+                taken = taken[:whole] or taken
+                break
+            taken.append(Waiting(id_, device, seq is not None, body))
+        self._given_to = max(self._given_to, taken[-1].id if taken else 0)
+        return taken
 
     def forget(self, device: str, stored: Sequence[Range]) -> int:
-        """What the cloud has stored for good; how many readings that were."""
+        """What the cloud has stored for good; how many readings that were.
+
+        Only what `waiting` has given: a better version that came since has not been stored.
+        """
         rows, gone = self.rows, 0
         with self._db.transaction():
             for generation, first, last in stored:
                 gone += self._db.execute(
-                    "DELETE FROM reading WHERE device = ? AND generation = ? AND seq BETWEEN ? AND ?",
-                    (device, generation, first, last),
+                    "DELETE FROM reading WHERE device = ? AND generation = ? AND seq BETWEEN ? AND ? AND id <= ?",
+                    (device, generation, first, last, self._given_to),
                 ).rowcount
         rows["reading"] -= gone
         return gone
@@ -147,7 +179,7 @@ class Spool:
     def _add(self, reading: Reading) -> int:
         assert reading.time is not None, "a reading is stamped before it is spooled"
         body = reading.model_dump_json(exclude_defaults=True).encode()
-        time, rank = reading.time.isoformat(), _RANK[reading.time_source or TimeSource.RECEIVER]
+        time, rank = reading.time.isoformat(), (reading.time_source or TimeSource.DEVICE).rank
         counted = reading.generation is not None and reading.seq is not None
         generation, seq = (reading.generation, reading.seq) if counted else (None, None)
         key: tuple[object, ...] = (reading.device, reading.index, *((generation, seq) if counted else (time,)))
@@ -174,14 +206,6 @@ class Spool:
         with self._db.transaction():
             for one in ids:
                 rows[table] -= self._db.execute("DELETE FROM %s WHERE id = ?" % table, (one,)).rowcount
-
-    def _trim(self, table: str) -> None:
-        excess = self.rows[table] - getattr(self._limits, table)
-        if excess > 0:
-            oldest = "SELECT id FROM %s ORDER BY id LIMIT ?" % table
-            gone = self._db.execute("DELETE FROM %s WHERE id IN (%s)" % (table, oldest), (excess,)).rowcount
-            self.rows[table] -= gone
-            self.dropped[table] += gone
 
     def _count(self, table: str) -> int:
         return int(self._db.execute("SELECT count(*) FROM " + table).fetchone()[0])

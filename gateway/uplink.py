@@ -25,7 +25,7 @@ from gateway.spool import Spool, Waiting
 from schemas import topics
 from schemas.models import Acknowledgement
 
-ROUND_MAX = 500  # readings; also what one message may hold
+ROUND_MAX = 500  # readings; also what one message may hold, see spool.ROUND_BYTES
 PUBACK_S = 60.0
 EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written

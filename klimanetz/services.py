@@ -10,9 +10,9 @@ from collections.abc import Callable
 import uvicorn
 
 from cloud.api.app import create_app
-from cloud.dead_letters import DeadLetters
 from cloud.ingest.service import Ingest, IngestConfig
-from cloud.ledger import Ledger
+from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.ledger import Ledger
 from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker

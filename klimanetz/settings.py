@@ -9,7 +9,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from cloud.mqtt import MqttUrl, MqttUrlError, parse_mqtt_url
@@ -41,15 +41,15 @@ class Settings:
     mqtt_url: MqttUrl
     mqtt_share: str | None  # group of shared subscriptions; None where the broker has none
     store: str
-    influx_token: str | None
-    registry: str
+    influx_token: str | None = field(repr=False)
+    registry: str = field(repr=False)  # a PostgreSQL URL has a password
     udp_listen: Listen
     gateways: dict[str, str | None] | None  # EUI -> address it must come from; None: any gateway
     http_listen: Listen
     spool: Path
     instance: str
     api_url: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     log: int
 
 
@@ -119,7 +119,7 @@ def _shown(name: str, text: str | None) -> str:
     """The value as it may be printed: no password, no token."""
     if name in ("influx_token", "api_key"):
         return "…"
-    return re.sub(r"://[^@/]*@", "://…@", text or "")
+    return re.sub(r"://.*@", "://…@", text or "")
 
 
 def _mqtt(text: str) -> MqttUrl:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud.dead_letters import DeadLetters
-from cloud.ledger import Ledger
+from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
 from cloud.store import open_store
 from cloud.store.model import Store
@@ -76,9 +76,9 @@ class Letters:
         return [_with_times(row) for row in self.letters.unknown()]
 
 
-def shown(letter: dict[str, Any], whole: bool = False) -> dict[str, object]:
+def shown(letter: dict[str, Any]) -> dict[str, object]:
     """A dead letter for people and scripts: text where the payload is text, else hexadecimal."""
-    payload = letter["payload"] if whole else letter["payload"][:500]
+    payload = bytes(letter["payload"])
     try:
         body = {"payload": payload.decode()}
     except UnicodeDecodeError:

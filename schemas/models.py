@@ -50,15 +50,23 @@ READINGS_MAX = 500  # in one message
 
 
 class TimeSource(StrEnum):
-    """Who set a reading's time, best first."""
+    """Who set a reading's time. The order is the rank: of two times of one reading the earlier source's is kept."""
 
     GPS = "gps"
     LORAWAN = "lorawan"
     NTP = "ntp"
+    NETWORK = "network"  # the LoRaWAN network server's clock at reception
     RTC = "rtc"
     DEVICE = "device"  # the device says so and not how it knows
-    NETWORK = "network"  # the LoRaWAN network server's clock at reception
     RECEIVER = "receiver"  # gateway or ingest, at reception
+
+    @property
+    def rank(self) -> int:
+        """0 is best."""
+        return _RANK[self]
+
+
+_RANK = {source: rank for rank, source in enumerate(TimeSource)}
 
 
 class Link(BaseModel):
@@ -126,10 +134,10 @@ class Device(BaseModel):
     activation: Activation
     dev_eui: Eui | None = None
     join_eui: Eui | None = None
-    app_key: Key | None = None
+    app_key: Key | None = Field(default=None, repr=False)
     dev_addr: DevAddr | None = None
-    nwk_skey: Key | None = None
-    app_skey: Key | None = None
+    nwk_skey: Key | None = Field(default=None, repr=False)
+    app_skey: Key | None = Field(default=None, repr=False)
     codec: str = "klimanetz"
 
 

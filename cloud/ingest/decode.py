@@ -33,7 +33,7 @@ class Refusal:
     detail: str
     payload: bytes
     device: str | None = None
-    identity: tuple[str, int, int] | None = None  # of a reading that is whole: keeping it here may be acknowledged
+    whole: Reading | None = None  # the payload is this reading: keeping it may be acknowledged, and it can be replayed
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Decoded:
 
     readings: list[Reading] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    status: tuple[str, bytes] | None = None  # device, its own account of itself
+    status: tuple[str, str] | None = None  # device, its own account of itself in JSON
 
 
 def decode(message: Message) -> Decoded:
@@ -62,9 +62,10 @@ def decode(message: Message) -> Decoded:
 
 def _status(device: str, message: Message) -> Decoded:
     try:
-        if isinstance(json.loads(message.payload), dict):
-            return Decoded(status=(device, message.payload))
-    except ValueError:
+        text = message.payload.decode()
+        if isinstance(json.loads(text), dict):
+            return Decoded(status=(device, text))
+    except (ValueError, RecursionError):
         pass
     return Decoded(refusals=[Refusal("not-a-status", "a status is a JSON object", message.payload, device)])
 
@@ -94,7 +95,7 @@ def _json(device: str, payload: bytes) -> Decoded:
 def _piecewise(device: str, payload: bytes) -> Decoded:
     """The slow path: save what can be saved, name what cannot."""
     try:
-        body = json.loads(payload)
+        body = json.loads(payload.decode())  # of bytes it would guess the encoding
     except (ValueError, RecursionError) as error:
         return Decoded(refusals=[Refusal("not-json", f"not JSON: {error}", payload, device)])
     items = body if isinstance(body, list) else [body]
@@ -110,7 +111,7 @@ def _piecewise(device: str, payload: bytes) -> Decoded:
 
 
 def _one(device: str, item: object, decoded: Decoded) -> None:
-    text = json.dumps(item, ensure_ascii=False).encode(errors="replace")
+    text = _text(item)
     if not isinstance(item, dict):
         decoded.refusals.append(Refusal("not-a-reading", "a reading is a JSON object", text, device))
         return
@@ -126,7 +127,7 @@ def _one(device: str, item: object, decoded: Decoded) -> None:
 
 def _without_bad_values(device: str, item: dict[str, object], error: ValidationError, decoded: Decoded) -> None:
     """Take over a reading without the values that are wrong, if nothing else is."""
-    text = json.dumps(item, ensure_ascii=False).encode(errors="replace")
+    text = _text(item)
     problems = [(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()]
     detail = "; ".join(f"{'.'.join(str(x) for x in where if x != '[key]')}: {what}" for where, what in problems)
     bad = {where[1] for where, _ in problems if len(where) >= 2 and where[0] == "values"}
@@ -135,44 +136,49 @@ def _without_bad_values(device: str, item: dict[str, object], error: ValidationE
         good = {channel: value for channel, value in values.items() if channel not in bad}
         if good:
             rest = {**item, "values": good}
-            decoded.readings.append(_READING.validate_json(json.dumps(rest)))
-            text = json.dumps({**item, "values": {c: v for c, v in values.items() if c in bad}}).encode()
+            decoded.readings.append(_READING.validate_json(_text(rest)))
+            text = _text({**item, "values": {c: v for c, v in values.items() if c in bad}})
         decoded.refusals.append(Refusal("bad-value", detail, text, device))
         return
     decoded.refusals.append(Refusal("not-a-reading", detail, text, device))
 
 
+def _text(item: object) -> bytes:
+    return json.dumps(item, ensure_ascii=False).encode(errors="replace")  # JSON's escapes can spell half a character
+
+
 def _timed(decoded: Decoded, message: Message) -> Decoded:
     """Stamp readings without a time; refuse times that cannot be."""
     received = _moment(message.received_ms)
+    latest = _moment(max(message.received_ms, message.replayed_ms)) + AHEAD_MAX
     kept = []
     for reading in decoded.readings:
         if reading.time is None:
+            if message.retained:
+                decoded.refusals.append(_kept_by_the_broker(reading))
+                continue
             reading.time = received
             reading.time_source = TimeSource.RECEIVER
         reading.time = reading.time.astimezone(UTC)
-        if EARLIEST <= reading.time <= received + AHEAD_MAX:
+        if EARLIEST <= reading.time <= latest:
             kept.append(reading)
-            continue
-        early = reading.time < EARLIEST
-        limit = f"before {EARLIEST.year}" if early else f"ahead of its reception at {received.isoformat()}"
-        refusal = Refusal(
-            "time-too-early" if early else "time-in-future",
-            f"the time {reading.time.isoformat()} is {limit}: the device's clock is wrong",
-            reading.model_dump_json(exclude_none=True).encode(),
-            reading.device,
-            full_identity(reading),
-        )
-        decoded.refusals.append(refusal)
+        else:
+            decoded.refusals.append(_impossible_time(reading, reading.time, received))
     decoded.readings = kept
     return decoded
 
 
-def full_identity(reading: Reading) -> tuple[str, int, int] | None:
-    """(device, generation, seq), None for a reading that has no count."""
-    if reading.generation is None or reading.seq is None:
-        return None
-    return reading.device, reading.generation, reading.seq
+def _kept_by_the_broker(reading: Reading) -> Refusal:
+    detail = "a retained message without a time: nobody knows when it was sent; send readings without `retain`"
+    return Refusal("retained", detail, reading.model_dump_json(exclude_none=True).encode(), reading.device, reading)
+
+
+def _impossible_time(reading: Reading, time: datetime, received: datetime) -> Refusal:
+    early = time < EARLIEST
+    limit = f"before {EARLIEST.year}" if early else f"ahead of its reception at {received.isoformat()}"
+    detail = f"the time {time.isoformat()} is {limit}: a clock is wrong, the device's or ours"
+    payload = reading.model_dump_json(exclude_none=True).encode()
+    return Refusal("time-too-early" if early else "time-in-future", detail, payload, reading.device, reading)
 
 
 def _moment(time_ms: int) -> datetime:

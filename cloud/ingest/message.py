@@ -10,3 +10,5 @@ class Message:
     topic: str
     payload: bytes
     received_ms: int
+    retained: bool = False  # the broker kept it: it may have been sent long ago
+    replayed_ms: int = 0  # 0, or when a dead letter was taken again

@@ -5,22 +5,25 @@ Dying between any two of them costs a repetition and nothing else, because writi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cloud.dead_letters import DeadLetter
-from cloud.ingest.decode import Decoded, Refusal, decode, full_identity
+from cloud.ingest.decode import Decoded, Refusal, decode
+from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
-from cloud.ingest.place import moment, time_ms, where
+from cloud.ingest.place import time_ms, where
 from cloud.ingest.rawlog import Batch
-from cloud.ingest.sort import SETTLED, Sorted, identity, rank, sort
-from cloud.intervals import Intervals
+from cloud.ingest.slots import Slots
+from cloud.ingest.sort import SETTLED, sort, source
 from cloud.judge import COARSE, judge
-from cloud.ledger import Identity, Ledger, Outcome, Provisional, Stream
+from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
+from cloud.ledger.intervals import Intervals
+from cloud.ledger.ledger import Identity, Ledger, Outcome, Provisional, Stream
 from cloud.registry.registry import Snapshot
 from cloud.store.model import Point, PointKey, PointsRejected, Store
-from schemas.models import Reading
+from schemas import topics
+from schemas.models import TimeSource
 
 OWN_CODEC = "klimanetz"
 
@@ -46,73 +49,99 @@ class Report:
 
 @dataclass(slots=True)
 class Work:
-    """One batch under way: where each reading belongs and which message brought it, by the reading's id()."""
+    """One batch under way."""
 
     outcome: Outcome
     report: Report
     snapshot: Snapshot
-    readings: list[Reading] = field(default_factory=list)
-    places: dict[int, str] = field(default_factory=dict)
-    origins: dict[int, Message] = field(default_factory=dict)
-    keep: list[Identity] = field(default_factory=list)  # refused, but safe with us
+    items: list[Item] = field(default_factory=list)
+    kept: list[Identity] = field(default_factory=list)  # put aside whole, which is as durable as stored
 
     def refuse(self, message: Message, refusal: Refusal) -> None:
-        """Put something aside with its reason; that is as durable as storing it."""
+        """Put something aside with its reason."""
+        topic = topics.topic(topics.UP, refusal.device) if refusal.whole and refusal.device else message.topic
         letters = self.outcome.dead_letters
         letters.append(
             DeadLetter(
-                self.outcome.log, self.outcome.batch, len(letters), message.received_ms, message.topic[:1000],
-                refusal.device, refusal.reason, refusal.detail[:1000], refusal.payload[: 1 << 20], len(refusal.payload),
+                self.outcome.log, self.outcome.batch, len(letters), message.received_ms, printable(topic)[:1000],
+                refusal.device, refusal.reason, printable(refusal.detail)[:1000], refusal.payload[:PAYLOAD_MAX],
+                len(refusal.payload),
             )
         )  # fmt: skip
         self.report.refused += 1
-        if refusal.identity is not None:
-            self.keep.append(refusal.identity)
+        if refusal.whole is not None and (key := identity(refusal.whole)) is not None:
+            self.kept.append(key)
 
 
 class Pipeline:
-    """Applies batches of one raw log to the store and the ledger."""
+    """Applies batches of one raw log, in order, to the store and the ledger."""
 
     def __init__(self, store: Store, ledger: Ledger, registry: RegistryCopy, log: str) -> None:
         self.store, self.ledger, self.registry, self.log = store, ledger, registry, log
+        self._slots = Slots()
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
+        work = self._decoded(batch)
+        self._sort(work)
+        self._settle(work)
+        self._write(work)
+        _count(work)
+        self.ledger.apply(work.outcome)
+        known = [item.identity for item in work.items if item.identity is not None]
+        work.report.acks = acknowledgements([*known, *work.kept])
+        return work.report
+
+    def remember(self, batches: Iterable[Batch]) -> None:
+        """After a start: which places in time the last batches took."""
+        for batch in batches:
+            self._settle(self._decoded(batch))
+
+    def _decoded(self, batch: Batch) -> Work:
         work = Work(Outcome(self.log, batch.id), Report(len(batch.messages)), self.registry.snapshot())
         for message in batch.messages:
             _decode(message, work)
-        sorted_ = self._sort(work)
-        self._write(sorted_, work)
-        _count(sorted_, work)
-        self.ledger.apply(work.outcome)
-        known = [key for key in map(full_identity, work.readings) if key is not None]
-        work.report.acks = acknowledgements([*known, *work.keep])
-        return work.report
+        return work
 
-    def _sort(self, work: Work) -> Sorted:
-        keys = [key for key in map(identity, work.readings) if key is not None]
-        stored: dict[Stream, Intervals] = defaultdict(Intervals, self.ledger.intervals(key[0] for key in keys))
+    def _sort(self, work: Work) -> None:
+        keys = [item.identity for item in work.items if item.identity is not None]
+        stored: dict[Stream, Intervals] = defaultdict(Intervals, self.ledger.intervals(keys))
         met_again = [key for key in keys if key[2] in stored[key[:2]]]
-        if not met_again:
-            return sort(work.readings, stored, {})
-        foreign = {key[0] for key in met_again if work.snapshot.devices[key[0]].codec != OWN_CODEC}
-        newest = {device: moment(ms) for device, ms in self.ledger.newest_ms(foreign).items()} if foreign else {}
-        return sort(work.readings, stored, self.ledger.provisional(met_again), newest)
+        newest_ms = self.ledger.newest_ms(item.reading.device for item in work.items)
+        sort(work.items, stored, self.ledger.provisional(met_again) if met_again else {}, newest_ms)
+        for item in work.items:
+            device = item.reading.device
+            if item.fate is Fate.NEW and item.time_ms < newest_ms.get(device, -1):
+                work.outcome.tally(device).late += 1
+            newest_ms[device] = max(item.time_ms, newest_ms.get(device, -1))
 
-    def _write(self, batch: Sorted, work: Work) -> None:
-        """Write what is new, move what got a better time, put aside what the store refuses."""
-        writable = batch.new + [reading for reading, _ in batch.better]
-        points = [point(reading, work.places[id(reading)]) for reading in writable]
+    def _settle(self, work: Work) -> None:
+        """A place in time for each that is written."""
+        for n, item in enumerate(work.items):
+            if item.fate in WRITTEN:
+                item.time_ms = self._slots.claim(item.reading.device, item.time_ms, _owner(item, work.outcome.batch, n))
+
+    def _write(self, work: Work) -> None:
+        """Write what is to be written, delete what got a better time, put aside what the store refuses."""
+        items = [item for item in work.items if item.fate in WRITTEN]
+        points = [point(item) for item in items]
         work.report.failed_range += sum(letter != COARSE for p in points for letter in p.quality.values())
         if points:
             try:
                 self.store.write(points)
             except PointsRejected as error:
-                _put_aside(error, points, writable, work)
+                _put_aside(error, items, work)
         # The new place is written before the old one goes: dying in between leaves both, and the repetition mends it.
-        stale = [(old, reading) for reading, old in batch.better if old.time_ms != time_ms(reading)]
-        if stale:
-            self.store.delete([PointKey(old.station, reading.device, old.time_ms) for old, reading in stale])
+        if stale := [key for item in items if (key := self._left(item)) is not None]:
+            self.store.delete(stale)
+
+    def _left(self, item: Item) -> PointKey | None:
+        """The place that a reading with a better time has left, unless another reading stands there by now."""
+        old, device = item.old, item.reading.device
+        if item.fate is not Fate.BETTER or old is None or (old.station, old.time_ms) == (item.station, item.time_ms):
+            return None
+        free = self._slots.release(device, old.time_ms, _owner(item, 0, 0))
+        return PointKey(old.station, device, old.time_ms) if free else None
 
 
 def _decode(message: Message, work: Work) -> None:
@@ -125,59 +154,63 @@ def _decode(message: Message, work: Work) -> None:
         work.refuse(message, refusal)
     if decoded.status is not None:
         device, status = decoded.status
-        work.outcome.statuses[device] = (message.received_ms, status.decode())
+        work.outcome.statuses[device] = (message.received_ms, status)
     for reading in decoded.readings:
         place = where(reading, work.snapshot)
         if isinstance(place, Refusal):
             work.refuse(message, place)
             continue
-        work.readings.append(reading)
-        work.places[id(reading)] = place
-        work.origins[id(reading)] = message
+        own = work.snapshot.devices[reading.device].codec == OWN_CODEC
+        work.items.append(Item(reading, place, message, time_ms(reading), own))
 
 
-def _put_aside(error: PointsRejected, points: list[Point], readings: list[Reading], work: Work) -> None:
-    rejected = {id(p) for p in error.points}
-    for p, reading in zip(points, readings, strict=True):
-        if id(p) in rejected or p in error.points:
-            payload = reading.model_dump_json(exclude_none=True).encode()
-            work.refuse(work.origins[id(reading)], Refusal("store-rejected", str(error), payload, reading.device))
+def _owner(item: Item, batch: int, n: int) -> Hashable:
+    """Whose a place in time is: a counted reading's; the moment's own, as two of it are one; or that one stamp's."""
+    if item.identity is not None:
+        return (*item.identity, item.reading.index)
+    return (batch, n) if item.reading.time_source is TimeSource.RECEIVER else "the moment"
 
 
-def _count(batch: Sorted, work: Work) -> None:
+def _put_aside(error: PointsRejected, items: list[Item], work: Work) -> None:
+    rejected = {(p.station, p.device, p.time_ms) for p in error.points}
+    for item in items:
+        if (item.station, item.reading.device, item.time_ms) in rejected:
+            item.fate = Fate.REFUSED
+            payload = item.reading.model_dump_json(exclude_none=True).encode()
+            refusal = Refusal("store-rejected", str(error), payload, item.reading.device, item.reading)
+            work.refuse(item.message, refusal)
+
+
+def _count(work: Work) -> None:
     """What the ledger will know of this batch."""
     report, outcome = work.report, work.outcome
-    report.stored, report.duplicates, report.moved = len(batch.new), len(batch.duplicates), len(batch.better)
-    for reading in batch.new:
-        tally = outcome.tally(reading.device)
-        tally.received += 1
-        tally.first_ms, tally.last_ms = min(tally.first_ms, time_ms(reading)), max(tally.last_ms, time_ms(reading))
-    for reading in batch.duplicates:
-        outcome.tally(reading.device).duplicates += 1
-    for device, late in batch.late.items():
-        outcome.tally(device).late += late
-    for reading in batch.new + [reading for reading, _ in batch.better]:
-        if (key := identity(reading)) is not None:
+    for item in work.items:
+        tally, key = outcome.tally(item.reading.device), item.identity
+        if item.fate is Fate.NEW:
+            report.stored += 1
+            tally.received += 1
+        elif item.fate in (Fate.AGAIN, Fate.REWRITTEN):
+            report.duplicates += 1
+            tally.duplicates += 1
+        elif item.fate is Fate.BETTER:
+            report.moved += 1
+        if item.fate not in WRITTEN:
+            continue
+        tally.first_ms, tally.last_ms = min(tally.first_ms, item.time_ms), max(tally.last_ms, item.time_ms)
+        if key is not None and item.first_of_frame:
             outcome.stored.setdefault(key[:2], []).append(key[2])
-            if _improvable(reading, work.snapshot):
-                here = Provisional(work.places[id(reading)], time_ms(reading), rank(reading))
-                outcome.provisional[key] = here
-    for reading, _ in batch.better:
-        if (key := identity(reading)) is not None:
-            outcome.provisional.setdefault(key, None)
+            # Only our own devices send a reading again once they know its time better.
+            if item.own and (rank := source(item.reading).rank) > SETTLED.rank:
+                outcome.provisional[key] = Provisional(item.station, item.time_ms, rank)
+            elif item.fate is Fate.BETTER:
+                outcome.provisional[key] = None
 
 
-def _improvable(reading: Reading, snapshot: Snapshot) -> bool:
-    # Only our own devices send a reading again once they know its time better.
-    return rank(reading) > SETTLED and snapshot.devices[reading.device].codec == OWN_CODEC
-
-
-def point(reading: Reading, station: str) -> Point:
+def point(item: Item) -> Point:
     """A reading, judged, as the store keeps it."""
+    reading = item.reading
     quality = judge(reading.values)
-    return Point(
-        station, reading.device, time_ms(reading), reading.values, quality, reading.generation, reading.seq
-    )  # fmt: skip
+    return Point(item.station, reading.device, item.time_ms, reading.values, quality, reading.generation, reading.seq)
 
 
 def acknowledgements(keys: Iterable[Identity]) -> dict[str, dict[int, Intervals]]:
@@ -186,3 +219,8 @@ def acknowledgements(keys: Iterable[Identity]) -> dict[str, dict[int, Intervals]
     for device, generation, seq in keys:
         acks.setdefault(device, {}).setdefault(generation, Intervals()).add(seq)
     return acks
+
+
+def printable(text: str) -> str:
+    """Text that any database takes: no lone surrogates, no NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

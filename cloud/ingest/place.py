@@ -1,9 +1,7 @@
 """Which station a reading belongs to. Pure."""
 
-from datetime import UTC, datetime
-
-from cloud.dead_letters import NOT_DEPLOYED, UNKNOWN_DEVICE
-from cloud.ingest.decode import Refusal, full_identity
+from cloud.ingest.decode import Refusal
+from cloud.ledger.dead_letters import NOT_DEPLOYED, UNKNOWN_DEVICE
 from cloud.registry.registry import Snapshot
 from schemas.models import Reading
 
@@ -19,15 +17,10 @@ def where(reading: Reading, snapshot: Snapshot) -> str | Refusal:
         reason = NOT_DEPLOYED
         detail = f"'{reading.device}' stood nowhere at {reading.time}; `klimanetz deployments import` says where it was"
     payload = reading.model_dump_json(exclude_none=True).encode()
-    return Refusal(reason, detail, payload, reading.device, full_identity(reading))
+    return Refusal(reason, detail, payload, reading.device, reading)
 
 
 def time_ms(reading: Reading) -> int:
     """A decoded reading's time in milliseconds since 1970."""
     assert reading.time is not None  # decode gave it one
     return round(reading.time.timestamp() * 1000)
-
-
-def moment(ms: int) -> datetime:
-    """The inverse of `time_ms`."""
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_HEAD = struct.Struct("<QHI")  # received_ms, length of topic, length of payload
+_HEAD = struct.Struct("<QQ?HI")  # received_ms, replayed_ms, retained, length of topic, length of payload
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
@@ -66,38 +66,44 @@ class RawLog:
     def append(self, messages: Sequence[Message]) -> int:
         """Make messages durable together; the batch's id. Raises RawLogUnavailable, and then nothing was kept."""
         body = zstandard.compress(pack(messages), 3)
-        try:
-            with self._lock:
-                cursor = self._db.execute(
-                    "INSERT INTO batch (received_ms, messages, body) VALUES (?, ?, ?)",
-                    (messages[-1].received_ms, len(messages), body),
-                )
-                return int(cursor.lastrowid or 0)
-        except sqlite3.Error as error:
-            raise RawLogUnavailable(f"the raw log {self.path} cannot be written: {error}") from error
+        row = (messages[-1].received_ms, len(messages), body)
+        cursor = self._execute("INSERT INTO batch (received_ms, messages, body) VALUES (?, ?, ?)", row)
+        return int(cursor.lastrowid or 0)
 
     def after(self, batch: int) -> Batch | None:
         """The first batch behind another, None at the end of the log."""
-        with self._lock:
-            row = self._db.execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
-        return None if row is None else Batch(row[0], list(unpack(zstandard.decompress(row[1]))))
+        row = self._execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
+        return None if row is None else _batch(row)
+
+    def until(self, batch: int, most: int) -> list[Batch]:
+        """The last batches up to and with one, in order."""
+        query = "SELECT id, body FROM batch WHERE id <= ? ORDER BY id DESC LIMIT ?"
+        return [_batch(row) for row in reversed(self._execute(query, (batch, most)).fetchall())]
 
     def backlog(self, batch: int) -> int:
         """How many messages wait behind a batch."""
-        with self._lock:
-            row = self._db.execute("SELECT COALESCE(SUM(messages), 0) FROM batch WHERE id > ?", (batch,)).fetchone()
-        return int(row[0])
+        query = "SELECT COALESCE(SUM(messages), 0) FROM batch WHERE id > ?"
+        return int(self._execute(query, (batch,)).fetchone()[0])
 
     def forget(self, before_ms: int, applied: int) -> int:
         """Drop batches that were applied and are older than a time; how many."""
-        with self._lock:
-            cursor = self._db.execute("DELETE FROM batch WHERE received_ms < ? AND id <= ?", (before_ms, applied))
-        return cursor.rowcount
+        return self._execute("DELETE FROM batch WHERE received_ms < ? AND id <= ?", (before_ms, applied)).rowcount
+
+    def _execute(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        try:
+            with self._lock:
+                return self._db.execute(query, values)
+        except sqlite3.Error as error:
+            raise RawLogUnavailable(f"the raw log {self.path} cannot be used: {error}") from error
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
             self._alone.close()
+
+
+def _batch(row: tuple[int, bytes]) -> Batch:
+    return Batch(row[0], list(unpack(zstandard.decompress(row[1]))))
 
 
 def _lock(path: Path) -> IO[str]:
@@ -118,7 +124,8 @@ def pack(messages: Sequence[Message]) -> bytes:
     parts = []
     for message in messages:
         topic = message.topic.encode()
-        parts += [_HEAD.pack(message.received_ms, len(topic), len(message.payload)), topic, message.payload]
+        head = (message.received_ms, message.replayed_ms, message.retained, len(topic), len(message.payload))
+        parts += [_HEAD.pack(*head), topic, message.payload]
     return b"".join(parts)
 
 
@@ -126,9 +133,9 @@ def unpack(data: bytes) -> Iterator[Message]:
     """The inverse of `pack`."""
     at = 0
     while at < len(data):
-        received_ms, topic_size, payload_size = _HEAD.unpack_from(data, at)
+        received_ms, replayed_ms, retained, topic_size, payload_size = _HEAD.unpack_from(data, at)
         at += _HEAD.size
         topic = data[at : at + topic_size].decode()
         at += topic_size
-        yield Message(topic, data[at : at + payload_size], received_ms)
+        yield Message(topic, data[at : at + payload_size], received_ms, retained, replayed_ms)
         at += payload_size

@@ -2,13 +2,12 @@
 
 from pydantic import ValidationError
 
-from cloud.dead_letters import DeadLetters
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import RegistryCopy
 from cloud.ingest.place import where
 from cloud.ingest.rawlog import RawLog
+from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry.registry import Snapshot
-from schemas import topics
 from schemas.models import Reading
 
 _PAGE = 1000
@@ -21,7 +20,7 @@ def replay_waiting(letters: DeadLetters, raw: RawLog, registry: RegistryCopy, no
     while page := letters.waiting(_PAGE, after):
         after = page[-1]["id"]
         if cured := [letter for letter in page if _has_a_place(letter["payload"], snapshot)]:
-            raw.append([Message(topics.topic(topics.UP, x["device"]), x["payload"], x["received_ms"]) for x in cured])
+            raw.append([Message(x["topic"], x["payload"], x["received_ms"], replayed_ms=now_ms) for x in cured])
             letters.mark_replayed([letter["id"] for letter in cured], now_ms)
             replayed += len(cured)
     return replayed
@@ -31,7 +30,7 @@ def replay_wanted(letters: DeadLetters, raw: RawLog, now_ms: int) -> int:
     """Capture again what somebody asked for; how many. What is still no reading becomes a new letter."""
     replayed = 0
     while page := letters.wanted(_PAGE):
-        raw.append([Message(letter["topic"], letter["payload"], letter["received_ms"]) for letter in page])
+        raw.append([Message(x["topic"], x["payload"], x["received_ms"], replayed_ms=now_ms) for x in page])
         letters.mark_replayed([letter["id"] for letter in page], now_ms)
         replayed += len(page)
     return replayed

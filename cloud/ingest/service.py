@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,12 @@ import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud import mqtt
-from cloud.dead_letters import DeadLetters
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable
 from cloud.ingest.replay import replay_waiting, replay_wanted
-from cloud.ledger import Ledger
+from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.ledger import Ledger
 from cloud.store.model import Store, StoreRefused, StoreUnavailable
 from schemas import topics
 
@@ -32,6 +32,8 @@ log = logging.getLogger("klimanetz.ingest")
 SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS))
 BATCH_MESSAGES = 2000
 RETENTION_MS = 30 * 86_400_000
+REMEMBERED_BATCHES = 8  # looked at again after a start
+ACK_S = 10.0
 IDLE_S = 2.0  # how often an idle service looks whether the registry changed
 STATUS_S = 60.0
 
@@ -61,9 +63,14 @@ class Ingest:
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id)
         self.counts: Counter[str] = Counter()
-        self.problem: str | None = None
+        self._problems: dict[str, str] = {}  # of each loop, so that none takes back what another said
         self._captured = asyncio.Event()
         self._client: aiomqtt.Client | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong now, None when all is well."""
+        return "; ".join(self._problems.values()) or None
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop`: then what was captured and not applied waits in the raw log for the next start."""
@@ -92,7 +99,7 @@ class Ingest:
                         await client.subscribe(self._shared(topic), qos=1)
                     await self._say(client, online=True)
                     self._client, pause_s = client, 0.5
-                    self._solve()
+                    self._solve("broker")
                     log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
                     ready()
                     while True:
@@ -100,7 +107,7 @@ class Ingest:
             except aiomqtt.MqttError as error:
                 self._client = None
                 way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
-                self._complain(f"no broker at {self.config.mqtt}: {error}; trying again; {way_out}")
+                self._complain("broker", f"no broker at {self.config.mqtt}: {error}; trying again; {way_out}")
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, 30.0)
 
@@ -109,55 +116,66 @@ class Ingest:
         return mqtt.client(self.config.mqtt, self.config.instance, will=will)
 
     def _shared(self, topic: str) -> str:
-        # A status is retained and wanted by nobody else; a shared subscription would not get retained messages.
         return f"$share/{self.config.share}/{topic}" if self.config.share else topic
 
     async def _keep(self, client: aiomqtt.Client, messages: list[aiomqtt.Message]) -> None:
         """On disk first, then PUBACK. While the disk refuses, nothing is acknowledged and nothing more is taken."""
         received = now_ms()
-        kept = [Message(str(m.topic), bytes(m.payload or b""), received) for m in messages]
+        kept = [Message(str(m.topic), bytes(m.payload or b""), received, bool(m.retain)) for m in messages]
         while True:
             try:
                 await asyncio.to_thread(self.raw.append, kept)
                 break
             except RawLogUnavailable as error:
-                self._complain(f"{error}; nothing is acknowledged until there is room")
+                self._complain("disk", f"{error}; nothing is acknowledged until there is room")
                 await asyncio.sleep(1.0)
+        self._solve("disk")
         mqtt.acknowledge(client, messages)
         self.counts["captured"] += len(kept)
         self._captured.set()
 
     async def _follow(self) -> None:
-        revision = -1
-        cursor = None
+        """Apply batch after batch, for ever; what fails is tried again with growing pauses."""
         pause_s = 0.5
+        step = self._steps()
         while True:
             try:
-                if cursor is None:
-                    cursor = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
-                if (current := await asyncio.to_thread(lambda: self.registry.snapshot().revision)) != revision:
-                    await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
-                    revision = current
-                batch = await asyncio.to_thread(self.raw.after, cursor)
-                if batch is None:
-                    if not await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms()):
-                        await self._idle()
-                    continue
-                report = await asyncio.to_thread(self.pipeline.apply, batch)
-            except (StoreUnavailable, StoreRefused, SQLAlchemyError) as error:
+                report = await anext(step)
+            except (StoreUnavailable, StoreRefused, SQLAlchemyError, RawLogUnavailable) as error:
+                self._complain("store", f"cannot store: {error}; captured readings wait, trying again")
                 wait_s = getattr(error, "retry_after_s", None) or pause_s
-                pause_s = min(pause_s * 2, 30.0)
-                self._complain(f"cannot store: {error}; captured readings wait, trying again")
-                await asyncio.sleep(wait_s)
+            except Exception as error:
+                log.exception("a batch failed by a fault of ours")
+                self._complain(
+                    "store", f"cannot store, a fault of ours: {error!r}; captured readings wait, trying again"
+                )
+                wait_s = pause_s
+            else:
+                pause_s = 0.5
+                self._solve("store")
+                self._tally(report)
+                await self._acknowledge(report)
                 continue
-            except Exception:
-                log.exception("batch %s failed by a fault of ours; captured readings wait, trying again", cursor)
-                await asyncio.sleep(30.0)
-                continue
-            cursor, pause_s = batch.id, 0.5
-            self._solve()
-            self._tally(report)
-            await self._acknowledge(report)
+            pause_s = min(pause_s * 2, 30.0)
+            step = self._steps()
+            await asyncio.sleep(wait_s)
+
+    async def _steps(self) -> AsyncIterator[Report]:
+        """The report of each batch; begins at the cursor."""
+        cursor = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
+        last = await asyncio.to_thread(self.raw.until, cursor, REMEMBERED_BATCHES)
+        await asyncio.to_thread(self.pipeline.remember, last)
+        revision = -1
+        while True:
+            if (current := (await asyncio.to_thread(self.registry.snapshot)).revision) != revision:
+                await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
+                revision = current
+            batch = await asyncio.to_thread(self.raw.after, cursor)
+            if batch is not None:
+                yield await asyncio.to_thread(self.pipeline.apply, batch)
+                cursor = batch.id
+            elif not await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms()):
+                await self._idle()
 
     async def _idle(self) -> None:
         self._captured.clear()
@@ -169,15 +187,18 @@ class Ingest:
 
     async def _acknowledge(self, report: Report) -> None:
         """Say what is stored. Not heard, it does no harm: whoever sends again is told again."""
+        client = self._client
+        if client is None or not report.acks:
+            return
+        sent = []
         for device, generations in report.acks.items():
-            client = self._client
-            if client is None:
-                return
             ranges = [[generation, a, b] for generation, seqs in sorted(generations.items()) for a, b in seqs]
-            try:
-                await client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
-            except aiomqtt.MqttError:
-                return
+            sent.append(client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1))
+        try:
+            async with asyncio.timeout(ACK_S):
+                await asyncio.gather(*sent)
+        except (aiomqtt.MqttError, TimeoutError) as error:
+            log.warning("some acknowledgements were not sent: %s", error or "the broker is slow")
 
     async def _tend(self) -> None:
         """Once a minute: say how we are, forget what is old."""
@@ -186,11 +207,12 @@ class Ingest:
             try:
                 applied = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
                 await asyncio.to_thread(self.raw.forget, now_ms() - RETENTION_MS, applied)
+                await asyncio.to_thread(self.ledger.prune, now_ms() - RETENTION_MS)
                 if self._client is not None:
                     await self._say(
                         self._client, online=True, backlog=await asyncio.to_thread(self.raw.backlog, applied)
                     )
-            except (aiomqtt.MqttError, SQLAlchemyError) as error:
+            except (aiomqtt.MqttError, SQLAlchemyError, RawLogUnavailable) as error:
                 log.warning("status not sent: %s", error)
 
     async def _say(self, client: aiomqtt.Client, **state: object) -> None:
@@ -207,12 +229,11 @@ class Ingest:
             text = "%d of %d messages hold something that is no reading: `klimanetz dead-letters list` says why"
             log.warning(text, report.refused, report.messages)
 
-    def _complain(self, problem: str) -> None:
-        if problem != self.problem:  # once a problem, not once a second
+    def _complain(self, where: str, problem: str) -> None:
+        if problem != self._problems.get(where):  # once a problem, not once a second
             log.error("%s", problem)
-        self.problem = problem
+        self._problems[where] = problem
 
-    def _solve(self) -> None:
-        if self.problem is not None:
-            log.info("all is well again")
-        self.problem = None
+    def _solve(self, where: str) -> None:
+        if self._problems.pop(where, None) is not None:
+            log.info("%s: all is well again", where)

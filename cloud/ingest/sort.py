@@ -1,90 +1,69 @@
-"""Sort decoded readings by what the ledger knows of them: new, duplicate, or the same with a better time. Pure.
+"""Sort decoded readings by what the ledger knows of them. Pure.
 
 The rule of identity: (device, generation, seq) is one reading for ever. The same one again is a duplicate; the same
-one with a better time replaces the old. A reading without `seq`, or a further one of a foreign frame (`index`), is
-identified by device and time, which the store itself keeps single.
+one with a better time replaces the old. Where a count may mean another reading after all (a foreign frame counter that
+began again, a further reading of the same frame, a replayed dead letter), it is written rather than dropped: the
+store's own key (station, device, time) keeps it single.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 
-from cloud.intervals import Intervals
-from cloud.ledger import Identity, Provisional, Stream
+from cloud.ingest.item import Fate, Item
+from cloud.ledger.intervals import Intervals
+from cloud.ledger.ledger import Identity, Provisional, Stream
 from schemas.models import Reading, TimeSource
 
-# A lower rank is a better time. Settled sources are never improved on.
-RANKS = {
-    TimeSource.GPS: 0,
-    TimeSource.LORAWAN: 1,
-    TimeSource.NTP: 2,
-    TimeSource.NETWORK: 3,
-    TimeSource.RTC: 4,
-    TimeSource.DEVICE: 5,
-    TimeSource.RECEIVER: 6,
-}
-SETTLED = RANKS[TimeSource.NETWORK]
+SETTLED = TimeSource.NETWORK  # sources up to this one are never improved on
 
 
-@dataclass(slots=True)
-class Sorted:
-    """A batch's readings, each in one place."""
-
-    new: list[Reading] = field(default_factory=list)
-    duplicates: list[Reading] = field(default_factory=list)
-    better: list[tuple[Reading, Provisional]] = field(default_factory=list)  # and where the worse one is stored
-    restarted: int = 0  # of `new`: a frame counter that began again, see sort()
-    late: dict[str, int] = field(default_factory=dict)  # by device: came after a younger one
-
-
-def identity(reading: Reading) -> Identity | None:
-    """What the ledger knows a reading by; None where the store's own key must do."""
-    if reading.generation is None or reading.seq is None or reading.index:
-        return None
-    return reading.device, reading.generation, reading.seq
-
-
-def rank(reading: Reading) -> int:
-    """How good a reading's time is; a device that does not say how it knows is between its clock and ours."""
-    return RANKS[reading.time_source or TimeSource.DEVICE]
+def source(reading: Reading) -> TimeSource:
+    """Who set the time; a device that does not say stands between its clock and ours."""
+    return reading.time_source or TimeSource.DEVICE
 
 
 def sort(
-    readings: Iterable[Reading],
+    items: Iterable[Item],
     stored: Mapping[Stream, Intervals],
     provisional: Mapping[Identity, Provisional],
-    newest_foreign: Mapping[str, datetime] | None = None,
-) -> Sorted:
-    """Sort readings against the ledger and against each other; `stored` grows by what is new.
+    newest_ms: Mapping[str, int],
+) -> None:
+    """Give every item its fate, against the ledger and against each other; `stored` grows by what is new.
 
-    `newest_foreign`: the newest time stored of devices that are not ours. Some of them start their frame counter again
-    without a new join (ABP): a known count with a younger time than any is then a new reading, not a duplicate.
+    `provisional`: readings whose time may get better. `newest_ms`: the newest time stored of each device.
     """
-    result = Sorted()
-    newest = dict(newest_foreign or {})
-    better = dict(provisional)
-    fresh: dict[Identity, int] = {}  # where in `new` a reading of this very batch is
-    for reading in readings:
-        key = identity(reading)
+    fresh: dict[Identity, Item] = {}  # first of this very batch
+    newest = dict(newest_ms)
+    for item in items:
+        key = item.identity
         if key is None:
-            result.new.append(reading)
-        elif key[2] not in (intervals := stored[key[:2]]):
-            if intervals.last is not None and key[2] < intervals.last:
-                result.late[reading.device] = result.late.get(reading.device, 0) + 1
-            intervals.add(key[2])
-            fresh[key] = len(result.new)
-            result.new.append(reading)
-        elif reading.device in newest and reading.time is not None and reading.time > newest[reading.device]:
-            newest[reading.device] = reading.time
-            result.restarted += 1
-            result.new.append(reading)
+            continue  # NEW
+        known = key[2] in stored[key[:2]]
+        stored[key[:2]].add(key[2])
+        if not known:
+            fresh[key] = item
         elif key in fresh:
-            first = result.new[fresh[key]]
-            if rank(reading) < rank(first):  # nothing is stored yet: the better one takes the place
-                result.new[fresh[key]], reading = reading, first
-            result.duplicates.append(reading)
-        elif key in better and rank(reading) < better[key].rank:
-            result.better.append((reading, better.pop(key)))
+            item.fate = _beside(fresh[key], item)
+            if item.fate is Fate.NEW and item.first_of_frame and item.own:
+                fresh[key].fate, fresh[key] = Fate.AGAIN, item
         else:
-            result.duplicates.append(reading)
-    return result
+            item.fate, item.old = _met_again(item, provisional.get(key), newest.get(key[0], -1))
+            newest[key[0]] = max(item.time_ms, newest.get(key[0], -1))
+
+
+def _beside(first: Item, item: Item) -> Fate:
+    """Two of one batch: nothing is stored yet, so the better time takes the place."""
+    if not item.first_of_frame:
+        return Fate.NEW
+    if not item.own:
+        return Fate.AGAIN if item.time_ms == first.time_ms else Fate.NEW
+    return Fate.NEW if source(item.reading).rank < source(first.reading).rank else Fate.AGAIN
+
+
+def _met_again(item: Item, old: Provisional | None, newest_ms: int) -> tuple[Fate, Provisional | None]:
+    if item.own and old is not None and source(item.reading).rank < old.rank:
+        return Fate.BETTER, old
+    if item.message.replayed_ms or not item.first_of_frame:
+        return Fate.REWRITTEN, None
+    if not item.own:
+        return (Fate.NEW if item.time_ms > newest_ms else Fate.REWRITTEN), None
+    return Fate.AGAIN, None

@@ -1,9 +1,9 @@
 """The newest values of all stations from InfluxDB, without scanning years for each answer.
 
 `LAST` opens every shard (measured: 400 stations × 3 channels × 60 days 0.8 s, and more each week). So the scan
-runs seldom, beside the answers, for a twentieth of the time, and each answer reads only what was measured within
-RECENT_MS and lays it over the scan. The rule: exact for values measured recently; an older value that arrives late, or
-is deleted by another process, shows after the next scan.
+runs beside the answers, for a twentieth of the time, and each answer reads only what was measured within RECENT_MS and
+lays it over the scan. Where a scan is quick, or the last one is old, the answer waits for a new one. The rule: exact
+for values measured recently; an older value that arrives late, or is deleted by another process, shows after the next.
 """
 
 import threading
@@ -18,6 +18,7 @@ from cloud.store.model import NOT_JUDGED, Latest
 from schemas.channels import ChannelError, split
 
 RECENT_MS = 30 * 60_000
+QUICK_S = 0.1  # a scan that an answer may wait for
 SCAN_SHARE = 20  # a scan that took 1 s is repeated after 20 s
 STATIONS_PER_QUERY = 50  # more: ask for all and choose here
 _Key = tuple[str, str, str]  # station, channel, device
@@ -32,8 +33,9 @@ class LatestView:
         self._pool = pool
         self._lock = threading.Lock()
         self._scanned: list[Latest] | None = None
-        self._next_scan_s = 0.0
-        self._scan: Future[None] | None = None
+        self._scanned_s = 0.0  # when the last scan began, and how long it took
+        self._took_s = 0.0
+        self._scan: Future[list[Latest]] | None = None
         self._changes = 0
 
     def of(self, stations: Sequence[str]) -> list[Latest]:
@@ -49,15 +51,14 @@ class LatestView:
         """Of every station."""
         with self._lock:
             scanned = self._scanned
-            if scanned is not None and self._scan is None and time.monotonic() >= self._next_scan_s:
+            age_s = time.monotonic() - self._scanned_s
+            due = age_s > SCAN_SHARE * self._took_s
+            if scanned is None or (due and self._took_s < QUICK_S) or age_s * 1000 > RECENT_MS / 2:
+                scanned = None
+            elif due and self._scan is None:
                 self._scan = self._pool.submit(self._rescan)
         if scanned is None:
-            self._rescan()
-            with self._lock:
-                scanned = self._scanned
-            if scanned is None:  # changed meanwhile: nothing to keep, so ask once more for this answer alone
-                return scan(self._influx)
-            return list(scanned)
+            return self._rescan()
         since_ms = int(time.time() * 1000) - RECENT_MS
         older = [one for one in scanned if one.time_ms < since_ms]
         return _newest(older + _recent(self._influx, since_ms))
@@ -68,18 +69,18 @@ class LatestView:
             self._scanned = None
             self._changes += 1
 
-    def _rescan(self) -> None:
+    def _rescan(self) -> list[Latest]:
         changes, start_s = self._changes, time.monotonic()
         try:
             found = scan(self._influx)
         finally:
             with self._lock:
                 self._scan = None
-                end_s = time.monotonic()
-                self._next_scan_s = end_s + SCAN_SHARE * (end_s - start_s)
         with self._lock:
+            self._scanned_s, self._took_s = start_s, time.monotonic() - start_s
             if changes == self._changes:
                 self._scanned = found
+        return found
 
 
 def scan(influx: InfluxConnection, where: str = "", params: Params | None = None) -> list[Latest]:

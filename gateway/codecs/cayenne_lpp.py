@@ -1,15 +1,16 @@
 """Cayenne Low Power Payload: records of channel, type and value, big-endian.
 
-Types are IPSO object ids minus 3200. The first record of a type is the plain quantity, any further one gets the
-place `chN` of its channel number; so a device should always send the same records. One Unix time record is the
-reading's time. Sources: Cayenne LPP 2.0 (myDevices), types as ChirpStack reads them.
+Types are IPSO object ids minus 3200. A record on channel 1 is the plain quantity, on any other channel N it has the
+place `chN` (0167… is air_temperature, 0367… is air_temperature@ch3): type and number alone decide, so that no sensor
+takes another's name when that is silent. One Unix time record is the reading's time. Sources: Cayenne LPP 2.0
+(myDevices), types as ChirpStack reads them.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.codecs.codec import CodecError, Decoded, quantity_and_place
+from gateway.codecs.codec import CodecError, Decoded, numbered, quantity_and_place
 from schemas.channels import join
 from schemas.wire import EPOCH_S
 
@@ -62,6 +63,7 @@ TYPES = (
 BY_NUMBER = {t.number: t for t in TYPES}
 BY_QUANTITY = {t.quantity: t for t in TYPES if t.quantity}
 UNIX_TIME = BY_NUMBER[133]
+_NUMBERS = {numbered(number): number for number in range(256)}  # by place
 
 
 def records(payload: bytes) -> Iterator[tuple[int, LppType, Value]]:
@@ -99,7 +101,7 @@ class CayenneLpp:
         unmapped: dict[str, Any] = {}
         times: list[float] = []
         for number, lpp, value in records(payload):
-            channel = lpp.quantity if lpp.quantity not in values else join(lpp.quantity, f"ch{number}")
+            channel = join(lpp.quantity, numbered(number))
             if lpp.quantity and channel not in values and isinstance(value, float):
                 values[channel] = value
                 continue
@@ -116,27 +118,22 @@ class CayenneLpp:
         return [Decoded(values=values, time_s=time_s, time_source=source, unmapped=unmapped)]
 
     def encode(self, readings: Sequence[Decoded]) -> bytes:
-        """One reading: plain quantities from channel 1 on, places `chN` on channel N. Raises CodecError."""
+        """One reading: plain quantities on channel 1, places `chN` on channel N. Raises CodecError."""
         if len(readings) != 1:
             raise CodecError(f"Cayenne LPP carries one reading, not {len(readings)}")
         reading = readings[0]
         if reading.unmapped:
             raise CodecError("Cayenne LPP is written from our quantities only")
         out = bytearray()
-        for i, channel in enumerate(sorted(reading.values, key=lambda name: "@" in name)):
+        for channel, value in reading.values.items():
             quantity, place = quantity_and_place(channel)
-            lpp = BY_QUANTITY.get(quantity.name)
-            number = _number(place) if place else i + 1
-            if lpp is None or not 0 <= number < 256:
+            lpp, number = BY_QUANTITY.get(quantity.name), _NUMBERS.get(place)
+            if lpp is None or number is None:
                 raise CodecError(f"Cayenne LPP has no {channel}: {', '.join(BY_QUANTITY)}, plain or @ch0 to @ch255")
-            out += _record(number, lpp, reading.values[channel])
+            out += _record(number, lpp, value)
         if reading.time_s is not None:
             out += _record(0, UNIX_TIME, reading.time_s)
         return bytes(out)
-
-
-def _number(place: str) -> int:
-    return int(place[2:]) if place.startswith("ch") and place[2:].isdigit() else -1
 
 
 def _record(number: int, lpp: LppType, value: float) -> bytes:

@@ -40,6 +40,15 @@ def quantity_and_place(channel: str) -> tuple[Quantity, str]:
     return quantity, place
 
 
+def numbered(number: int) -> str:
+    """The place of a channel number: none for 1, `chN` for any other.
+
+    It depends on the number alone and never on what else is in the payload: a probe keeps its channel when another
+    one is silent.
+    """
+    return "" if number == 1 else f"ch{number}"
+
+
 class Codec(Protocol):
     """Decodes and encodes the payloads of one format."""
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cloud.dead_letters import DeadLetters
+from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
 from cloud.registry.files import FileRefused
 from klimanetz import wiring
@@ -36,7 +36,7 @@ def show_letter(number: int = typer.Argument(..., metavar="ID"), as_json: bool =
     letter = _letters().one(number)
     if letter is None:
         raise Failure(f"there is no dead letter {number}; `klimanetz dead-letters list` shows which there are")
-    shown = wiring.shown(letter, whole=True)
+    shown = wiring.shown(letter)
     if as_json:
         print(json.dumps(shown, ensure_ascii=False))
         return

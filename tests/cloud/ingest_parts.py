@@ -8,7 +8,7 @@ from typing import Any
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, Report
 from cloud.ingest.rawlog import RawLog
-from cloud.ledger import Ledger
+from cloud.ledger.ledger import Ledger
 from cloud.registry import imports
 from cloud.registry.registry import Registry, open_registry
 from cloud.store import open_store

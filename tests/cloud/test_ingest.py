@@ -2,18 +2,21 @@
 
 import json
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.dead_letters import DeadLetters
 from cloud.ingest.decode import decode
 from cloud.ingest.message import Message
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable, pack, unpack
 from cloud.ingest.replay import replay_waiting, replay_wanted
+from cloud.ledger.dead_letters import DeadLetters, dead_letters
 from cloud.registry import imports
 from cloud.store.model import PointsRejected, StoreUnavailable
 from schemas.wire import WireReading, encode
@@ -59,7 +62,7 @@ def test_gaps_late_readings_and_generations(parts: Parts) -> None:
     def at(generation: int, seq: int) -> dict[str, Any]:
         return reading(generation=generation, seq=seq, time=f"2026-11-22T10:{seq:02}:00Z")
 
-    parts.take(message(at(1, 1), at(1, 2), at(1, 6), at(2, 3)))
+    parts.take(message(at(1, 1), at(1, 2), at(1, 6), at(2, 9)))
     row = parts.ledger.delivery("kn-1")
     assert row is not None
     assert row["gaps"] == [{"generation": 1, "first": 3, "last": 5, "count": 3, "stage": "upstream"}]
@@ -87,6 +90,60 @@ def test_a_better_time_moves_the_reading(parts: Parts) -> None:
 def test_a_better_time_in_the_same_batch(parts: Parts) -> None:
     parts.take(message(reading(generation=1, seq=7), reading(generation=1, seq=7, time=T, time_source="ntp")))
     assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS]
+
+
+def test_readings_without_a_time_do_not_fall_on_one_another(parts: Parts) -> None:
+    """They come together when a broker delivers its queue."""
+    counted = [message(reading(generation=1, seq=n)) for n in range(1, 5)]
+    parts.take(*counted, message(*[reading() for _ in range(10)]))
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS + n for n in range(14)]
+    parts.take(message(reading(generation=1, seq=5)))
+    assert len(parts.values("marktplatz", "air_temperature")) == 15
+
+
+def test_a_better_time_disturbs_nobody(parts: Parts) -> None:
+    parts.take(*[message(reading(generation=1, seq=n)) for n in range(1, 5)])
+    parts.take(message(reading(generation=1, seq=2, time="2026-11-22T09:00:00Z", time_source="ntp")))
+    times = [v[0] for v in parts.values("marktplatz", "air_temperature")]
+    assert times == [NOW_MS - 4_500_000, NOW_MS, NOW_MS + 2, NOW_MS + 3]
+
+
+def test_places_in_time_are_remembered_over_a_restart(parts: Parts) -> None:
+    parts.take(message(reading(generation=1, seq=1, time=T)))
+    batch = parts.raw.until(1, 8)
+    parts.pipeline = Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id)
+    parts.pipeline.remember(batch)
+    parts.take(message(reading(generation=1, seq=2, time=T)))
+    assert [v[0] for v in parts.values("marktplatz", "air_temperature")] == [NOW_MS, NOW_MS + 1]
+
+
+def test_a_retained_message_without_a_time_is_no_reading(parts: Parts) -> None:
+    body = message(reading())
+    parts.take(Message(body.topic, body.payload, NOW_MS, retained=True))
+    assert [r for r, _ in letters(parts)] == ["retained"]
+    timed = message(reading(time=T))
+    for _ in range(3):
+        parts.take(Message(timed.topic, timed.payload, NOW_MS, retained=True))
+    assert parts.store.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("status/kn-1", '{"online": true}'.encode("utf-16")),
+        ("status/kn-1", b'{"online": "\xed\xa0\x80"}'),
+        ("status/kn-1", b'{"online": "\\ud800"}'),
+        ("up/kn-1", b'{"device": "\\ud800", "values": {"battery": 3}}'),
+        ("up/kn-1", b'{"device": "kn-1", "values": {"a\\u0000": 1}}'),
+        ("up/kn-1", b'{"device": "kn-1", "values": {"battery": 3}, "x": "\\ud800"}'),
+        ("up/kn-1\x00", b"{}"),
+    ],
+)
+def test_no_text_stops_what_comes_behind_it(parts: Parts, topic: str, payload: bytes) -> None:
+    good = message(reading(generation=1, seq=1, time=T))
+    report = parts.take(Message("klimanetz/v1/" + topic, payload, NOW_MS), good)
+    assert report.stored >= 1
+    assert parts.values("marktplatz", "air_temperature")
 
 
 def test_the_binary_format(parts: Parts) -> None:
@@ -235,6 +292,9 @@ def test_a_foreign_frame_counter_that_starts_again_loses_nothing(parts: Parts) -
     report = parts.take(uplink(1, 10), uplink(2, 15), uplink(2, 15), uplink(1, 0))
     assert (report.stored, report.duplicates) == (2, 2)
     assert len(parts.values("neustadt", "air_temperature")) == 4
+    late = parts.take(uplink(2, 12))  # out of order after the restart: written, whatever its count says
+    assert list(late.acks["lst"][0x260B]) == [(2, 2)]
+    assert len(parts.values("neustadt", "air_temperature")) == 5
 
 
 def test_a_store_that_is_away_costs_nothing_but_time(parts: Parts) -> None:
@@ -256,8 +316,69 @@ def test_a_point_that_the_store_refuses_is_put_aside_alone(parts: Parts) -> None
     assert [r for r, _ in letters(parts)] == ["store-rejected"]
 
 
+def test_what_the_store_refused_can_be_replayed(parts: Parts) -> None:
+    """The ledger does not call stored what was put aside; and an old place is not given up for a refused one."""
+    store = Failing(parts)
+    parts.take(message(reading(generation=1, seq=7, values={"battery": 3.9}), received_ms=NOW_MS + 5000))
+    store.refuses = "battery"
+    better = reading(generation=1, seq=7, time=T, time_source="ntp", values={"battery": 3.9})
+    parts.take(message(better), message(reading(generation=1, seq=8, time=T, values={"battery": 3.8})))
+    assert [r for r, _ in letters(parts)] == ["store-rejected", "store-rejected"]
+    assert len(parts.values("marktplatz", "battery")) == 1
+    store.refuses = "nothing"
+    replay_all(parts)
+    assert [v[1] for v in parts.values("marktplatz", "battery")] == [3.9, 3.8]
+    assert letters(parts) == []
+
+
+def replay_all(parts: Parts, now_ms: int = NOW_MS) -> None:
+    box = DeadLetters(parts.ledger.engine)
+    before = parts.ledger.cursor(parts.raw.id)
+    box.want_replay(None)
+    replay_wanted(box, parts.raw, now_ms)
+    while batch := parts.raw.after(before):
+        parts.pipeline.apply(batch)
+        before = batch.id
+
+
+def test_the_refused_half_of_a_reading_can_be_replayed(parts: Parts) -> None:
+    body = {"air_temperature": 3.4, "battery": "3.9"}
+    parts.take(message(reading(generation=1, seq=7, time=T, values=body)))
+    with parts.ledger.engine.begin() as connection:  # as if the decoder had been mended
+        payload = json.dumps(reading(generation=1, seq=7, time=T, values={"battery": 3.9})).encode()
+        connection.execute(sa.update(dead_letters).values(payload=payload))
+    replay_all(parts)
+    assert [v[1] for v in parts.values("marktplatz", "battery")] == [3.9]
+    assert [v[1] for v in parts.values("marktplatz", "air_temperature")] == [3.4]
+
+
+def test_a_reading_refused_from_a_binary_frame_can_be_replayed(parts: Parts) -> None:
+    """Here our own clock was the wrong one."""
+    frame = [WireReading(1, 8, NOW_MS // 1000, None, "ntp", 0.5, {"air_temperature": 3.5}, ())]
+    parts.take(Message("klimanetz/v1/raw/kn-1", encode(frame)[0], NOW_MS - 86_400_000))
+    assert [r for r, _ in letters(parts)] == ["time-in-future"]
+    replay_all(parts)
+    assert [v[:2] for v in parts.values("marktplatz", "air_temperature")] == [(NOW_MS, 3.5)]
+
+
+def test_a_death_between_write_and_ledger(parts: Parts) -> None:
+    before = parts.ledger.apply
+    parts.ledger.apply = lambda outcome: 1 / 0  # type: ignore[method-assign, assignment]
+    with pytest.raises(ZeroDivisionError):
+        parts.take(message(reading(generation=1, seq=1, time=T)), message(reading()))
+    assert parts.store.count() == 2
+    parts.ledger.apply = before  # type: ignore[method-assign]
+    batch = parts.raw.after(0)
+    assert batch is not None
+    Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id).apply(batch)
+    assert parts.store.count() == 2
+    row = parts.ledger.delivery("kn-1")
+    assert row is not None
+    assert (row["received"], row["duplicates"]) == (2, 0)
+
+
 def test_status_is_kept(parts: Parts) -> None:
-    from cloud.device_status import last_status
+    from cloud.ledger.device_status import last_status
 
     parts.take(Message("klimanetz/v1/status/kn-1", b'{"online": true}', NOW_MS))
     parts.take(Message("klimanetz/v1/status/kn-1", b'{"online": false}', NOW_MS + 1))
@@ -295,7 +416,7 @@ def test_framing_round_trip(messages: list[Message]) -> None:
     assert list(unpack(pack(messages))) == messages
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(
     st.sampled_from(["klimanetz/v1/up/kn-1", "klimanetz/v1/raw/kn-1", "klimanetz/v1/status/kn-1"]),
     st.one_of(
@@ -308,3 +429,9 @@ def test_framing_round_trip(messages: list[Message]) -> None:
 def test_no_payload_is_dropped_or_crashes(topic: str, payload: bytes) -> None:
     decoded = decode(Message(topic, payload, NOW_MS))
     assert decoded.readings or decoded.refusals or decoded.status
+    with tempfile.TemporaryDirectory() as folder:
+        parts = make(Path(folder))
+        report = parts.take(Message(topic, payload, NOW_MS))
+        assert report.stored == len(decoded.readings)
+        assert report.refused == len(decoded.refusals)
+        parts.registry.engine.dispose()

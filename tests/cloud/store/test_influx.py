@@ -226,7 +226,7 @@ def test_latest_lays_what_is_recent_over_the_scan(influx_server: InfluxServer) -
     now_ms = int(time.time() * 1000)
     other.write([replace(point(0, co2=400.0), time_ms=now_ms - 7_200_000), replace(point(1), time_ms=now_ms - 600_000)])
     assert {one.channel: one.value for one in ours.latest()} == {"co2": 400.0, "air_temperature": 21.0}
-    ours._latest._next_scan_s = float("inf")  # type: ignore[attr-defined]
+    ours._latest._took_s = 1e9  # type: ignore[attr-defined]
     new = replace(point(2, battery=3.9), time_ms=now_ms, quality={"battery": "X range"})
     other.write([new])
     other.delete([PointKey("markt", "kn-1", now_ms - 600_000)])
@@ -242,10 +242,23 @@ def test_latest_scans_again_beside_the_answers(influx_server: InfluxServer) -> N
     other.write([point(0)])
     assert len(ours.latest()) == 1
     other.write([point(0, station="late", co2=400.0)])  # long ago: only a scan can tell
-    ours._latest._next_scan_s = 0.0  # type: ignore[attr-defined]
-    ours.latest()
+    ours._latest._scanned_s, ours._latest._took_s = time.monotonic() - 10, 0.2  # type: ignore[attr-defined]
+    assert {one.station for one in ours.latest()} == {"markt"}, "a slow scan keeps nobody waiting"
     ours._pool.submit(int).result()  # type: ignore[attr-defined]
     scan = ours._latest._scan  # type: ignore[attr-defined]
     if scan is not None:
         scan.result()
+    assert {one.station for one in ours.latest()} == {"markt", "late"}
+
+
+@pytest.mark.parametrize(("age_s", "took_s"), [(1, 0.001), (1800, 600)])
+def test_latest_waits_for_a_quick_scan_and_for_one_when_the_last_is_old(
+    influx_server: InfluxServer, age_s: float, took_s: float
+) -> None:
+    bucket = influx_server.new_bucket()
+    ours, other = (open_store(influx_server.store_url(bucket), influx_server.token) for _ in range(2))
+    other.write([point(0)])
+    assert len(ours.latest()) == 1
+    other.write([point(0, station="late", co2=400.0)])
+    ours._latest._scanned_s, ours._latest._took_s = time.monotonic() - age_s, took_s  # type: ignore[attr-defined]
     assert {one.station for one in ours.latest()} == {"markt", "late"}

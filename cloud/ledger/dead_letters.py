@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from cloud.registry.tables import devices
 from cloud.sql import metadata, reading
 
 UNKNOWN_DEVICE = "unknown-device"
@@ -35,6 +36,7 @@ dead_letters = sa.Table(
     sa.Column("replayed_ms", sa.BigInteger),
     sa.UniqueConstraint("log", "batch", "position"),
 )
+PREVIEW = 500  # bytes of the payload in a list
 PAYLOAD_MAX = 1 << 20  # bytes kept here; the raw log has the whole message
 
 
@@ -73,19 +75,13 @@ class DeadLetters:
         self.engine = engine
         self._read = reading(engine)
 
-    def newest(self, limit: int, *, waiting: bool | None = None, device: str | None = None) -> list[dict[str, Any]]:
-        """The newest letters that were not replayed, newest first."""
-        query = sa.select(dead_letters).where(dead_letters.c.replayed_ms.is_(None))
-        if waiting is not None:
-            is_waiting = dead_letters.c.reason.in_(WAITING)
-            query = query.where(is_waiting if waiting else ~is_waiting)
-        if device is not None:
-            query = query.where(dead_letters.c.device == device)
-        with self._read.connect() as connection:
-            return [
-                dict(row)
-                for row in connection.execute(query.order_by(dead_letters.c.id.desc()).limit(limit)).mappings()
-            ]
+    def newest(self, limit: int) -> list[dict[str, Any]]:
+        """The newest letters that were not replayed, newest first, with the beginning of their payload."""
+        c = dead_letters.c
+        columns = [column for column in c if column.name != "payload"]
+        preview = sa.func.substr(c.payload, 1, PREVIEW).label("payload")
+        query = sa.select(*columns, preview).where(c.replayed_ms.is_(None))
+        return self._rows(query.order_by(c.id.desc()).limit(limit))
 
     def one(self, number: int) -> dict[str, Any] | None:
         """One letter whole, None where there is none."""
@@ -107,7 +103,8 @@ class DeadLetters:
     def waiting(self, limit: int, after: int = 0) -> list[dict[str, Any]]:
         """Letters that a change of the registry may have cured, oldest first, after a number."""
         c = dead_letters.c
-        query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after)
+        registered = c.device.in_(sa.select(devices.c.device))
+        query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after, registered)
         return self._rows(query.order_by(c.id).limit(limit))
 
     def want_replay(self, numbers: Iterable[int] | None) -> int:

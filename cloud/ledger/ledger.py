@@ -4,16 +4,16 @@ One transaction a batch moves everything that must move together: intervals, del
 cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas commute.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from cloud.dead_letters import DeadLetter, insert_dead_letters
-from cloud.device_status import keep_status
-from cloud.intervals import Intervals
+from cloud.ledger.dead_letters import DeadLetter, insert_dead_letters
+from cloud.ledger.device_status import keep_status
+from cloud.ledger.intervals import Intervals
 from cloud.sql import metadata, reading
 
 received = sa.Table(
@@ -54,7 +54,9 @@ cursors = sa.Table(
 
 Stream = tuple[str, int]  # device, generation
 Identity = tuple[str, int, int]  # device, generation, seq
-_CHUNK = 400  # names in one IN (…), below every database's limit
+_CHUNK = 200  # names in one IN (…), below every database's limit
+_LOCK = 0x6B6C696D  # of PostgreSQL's advisory locks
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +107,19 @@ class Ledger:
         with self._read.connect() as connection:
             return connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar() or 0
 
-    def intervals(self, devices: Iterable[str]) -> dict[Stream, Intervals]:
-        """What was stored of some devices."""
+    def intervals(self, keys: Iterable[Identity]) -> dict[Stream, Intervals]:
+        """What was stored of some streams, near these readings: enough to say of each whether it is known."""
         with self._read.connect() as connection:
-            return _load(connection, sorted(set(devices)))
+            return _near(connection, _spans(keys))
 
     def provisional(self, identities: Sequence[Identity]) -> dict[Identity, Provisional]:
         """Which of these readings have an improvable time, and where they are."""
         found: dict[Identity, Provisional] = {}
         wanted = set(identities)
         with self._read.connect() as connection:
-            for devices in _chunks(sorted({device for device, _, _ in wanted})):
-                query = sa.select(provisional).where(provisional.c.device.in_(devices))
+            for some in _chunks(sorted(_spans(identities).items(), key=lambda item: item[1])):
+                near = provisional.c.seq.between(min(a for _, (a, _) in some), max(b for _, (_, b) in some))
+                query = sa.select(provisional).where(provisional.c.device.in_({d for (d, _), _ in some}), near)
                 for row in connection.execute(query):
                     if (key := (row.device, row.generation, row.seq)) in wanted:
                         found[key] = Provisional(row.station, row.time_ms, row.rank)
@@ -134,6 +137,8 @@ class Ledger:
     def apply(self, outcome: Outcome) -> bool:
         """Apply a batch; False when that batch was applied before (nothing changes then)."""
         with self.engine.begin() as connection:
+            if self.engine.dialect.name == "postgresql":  # what BEGIN IMMEDIATE does on SQLite: one writer at a time
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             if not _advance(connection, outcome.log, outcome.batch):
                 return False
             _merge(connection, outcome.stored)
@@ -143,11 +148,16 @@ class Ledger:
             keep_status(connection, outcome.statuses)
         return True
 
+    def prune(self, before_ms: int) -> None:
+        """Forget that readings of long ago might get a better time."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(provisional).where(provisional.c.time_ms < before_ms))
+
     def delivery(self, device: str) -> dict[str, Any] | None:
         """What was received of a device and what is missing; None when nothing ever was."""
         with self._read.connect() as connection:
             row = connection.execute(sa.select(delivery).where(delivery.c.device == device)).mappings().first()
-            streams = _load(connection, [device])
+            streams = _whole(connection, device)
         if row is None:
             return None
         gaps = [
@@ -159,11 +169,34 @@ class Ledger:
         return {**{str(name): value for name, value in row.items()}, "missing": missing, "gaps": gaps}
 
 
-def _load(connection: Connection, devices: Sequence[str]) -> dict[Stream, Intervals]:
+def _whole(connection: Connection, device: str) -> dict[Stream, Intervals]:
     streams: dict[Stream, Intervals] = {}
-    for some in _chunks(devices):
-        for row in connection.execute(sa.select(received).where(received.c.device.in_(some))):
-            streams.setdefault((row.device, row.generation), Intervals()).add(row.first, row.last)
+    for row in connection.execute(sa.select(received).where(received.c.device == device)):
+        streams.setdefault((row.device, row.generation), Intervals()).add(row.first, row.last)
+    return streams
+
+
+def _spans(keys: Iterable[Identity]) -> dict[Stream, tuple[int, int]]:
+    """The lowest and highest count of each stream."""
+    spans: dict[Stream, tuple[int, int]] = {}
+    for device, generation, seq in keys:
+        low, high = spans.get((device, generation), (seq, seq))
+        spans[device, generation] = (min(low, seq), max(high, seq))
+    return spans
+
+
+def _near(connection: Connection, spans: dict[Stream, tuple[int, int]]) -> dict[Stream, Intervals]:
+    """The intervals that touch the spans; streams with like counts are asked for together."""
+    streams: dict[Stream, Intervals] = {}
+    for some in _chunks(sorted(spans.items(), key=lambda item: item[1])):
+        low, high = min(a for _, (a, _) in some) - 1, max(b for _, (_, b) in some) + 1
+        query = sa.select(received).where(
+            received.c.device.in_({device for (device, _), _ in some}), received.c.first <= high, received.c.last >= low
+        )
+        wanted = {stream for stream, _ in some}
+        for row in connection.execute(query):
+            if (stream := (row.device, row.generation)) in wanted:
+                streams.setdefault(stream, Intervals()).add(row.first, row.last)
     return streams
 
 
@@ -179,7 +212,7 @@ def _advance(connection: Connection, log: str, batch: int) -> bool:
 
 
 def _merge(connection: Connection, stored: dict[Stream, list[int]]) -> None:
-    before = _load(connection, sorted({device for device, _ in stored}))
+    before = _near(connection, {stream: (min(numbers), max(numbers)) for stream, numbers in stored.items()})
     gone: list[dict[str, Any]] = []
     come: list[dict[str, Any]] = []
     for stream, numbers in stored.items():
@@ -240,5 +273,5 @@ def _settle(connection: Connection, changes: dict[Identity, Provisional | None])
         connection.execute(sa.insert(provisional), rows)
 
 
-def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (names[n : n + _CHUNK] for n in range(0, len(names), _CHUNK))
+def _chunks(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (things[n : n + _CHUNK] for n in range(0, len(things), _CHUNK))

@@ -1,0 +1,1 @@
+"""What was received, what is missing, what was put aside: the books, in shared SQL."""

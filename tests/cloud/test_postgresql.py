@@ -1,0 +1,93 @@
+"""The registry's database on PostgreSQL: the same books, with two writers at once."""
+
+import os
+import shutil
+import subprocess
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cloud.ledger.ledger import Ledger, Outcome
+from cloud.registry import imports
+from cloud.registry.registry import open_registry
+from tests.cloud import ingest_parts
+from tests.conftest import absent
+from tests.stack import free_port
+
+
+def binaries() -> Path:
+    found = [Path(p) for p in (shutil.which("initdb"),) if p]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        absent("PostgreSQL", "install it, on Debian: apt-get install postgresql")
+    return found[-1].parent
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own; it will not run as root, so root lends it the user postgres."""
+    folder = binaries()
+    place, port = tmp_path_factory.mktemp("postgresql"), free_port()
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(place, "postgres", "postgres")
+        for parent in list(place.parents)[:-2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    run = {"cwd": "/", "check": True, "capture_output": True, "timeout": 60}
+    subprocess.run([*as_user, folder / "initdb", "-D", place / "data", "-A", "trust", "-U", "klimanetz"], **run)  # type: ignore[call-overload]
+    options = f"-p {port} -c unix_socket_directories='' -c listen_addresses=127.0.0.1 -c fsync=off"
+    control = [*as_user, folder / "pg_ctl", "-D", place / "data", "-w"]
+    subprocess.run([*control, "-o", options, "-l", place / "log", "start"], **{**run, "capture_output": False})  # type: ignore[call-overload]
+    yield f"postgresql://klimanetz@127.0.0.1:{port}"
+    subprocess.run([*control, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    name = f"k{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+def test_two_replicas_lose_nothing(url: str) -> None:
+    """Each applies 150 batches of the same two devices; together they make one interval a device."""
+    engine = open_registry(url, lambda: ingest_parts.NOW_MS).engine
+
+    def replica(start: int) -> None:
+        ledger = Ledger(engine)
+        for batch in range(1, 151):
+            outcome = Outcome(f"log-{start}", batch)
+            for device in ("kn-1", "kn-2") if start else ("kn-2", "kn-1"):
+                outcome.stored[device, 1] = [2 * batch + start]
+                outcome.tally(device).received += 1
+            assert ledger.apply(outcome)
+
+    threads = [threading.Thread(target=replica, args=(n,)) for n in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for device in ("kn-1", "kn-2"):
+        row = Ledger(engine).delivery(device)
+        assert row is not None
+        assert (row["received"], row["missing"], row["gaps"]) == (300, 0, [])
+    engine.dispose()
+
+
+def test_a_reading_all_the_way(url: str, tmp_path: Path) -> None:
+    parts = ingest_parts.make(tmp_path)
+    parts.registry = open_registry(url, lambda: ingest_parts.NOW_MS)
+    imports.import_stations(parts.registry, ingest_parts.STATIONS)
+    imports.import_devices(parts.registry, ingest_parts.DEVICES)
+    parts.ledger = parts.pipeline.ledger = Ledger(parts.registry.engine)
+    parts.pipeline.registry = parts.registry
+    bad = ingest_parts.Message("klimanetz/v1/up/kn-1", b'{"device": "kn-1", "values": {"a\\u0000": 1}}', 1)
+    report = parts.take(ingest_parts.message(ingest_parts.reading(generation=1, seq=1)), bad)
+    assert (report.stored, report.refused) == (1, 1)
+    assert parts.ledger.delivery("kn-1") is not None
+    parts.registry.engine.dispose()
