@@ -1,7 +1,8 @@
 """From a captured message to the store, the ledger, the dead letters and the acknowledgement."""
 
 import json
-import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -388,21 +389,24 @@ def test_status_is_kept(parts: Parts) -> None:
 
 
 def test_the_raw_log_is_whole_after_a_kill(tmp_path: Path) -> None:
+    """kill -9 right after `append` returned: PUBACK could have gone out."""
+    script = (
+        "import os, sys; from pathlib import Path; from cloud.ingest.message import Message\n"
+        "from cloud.ingest.rawlog import RawLog\n"
+        "log = RawLog(Path(sys.argv[1])); log.append([Message('klimanetz/v1/up/ä', b'\\x00\\xff' * 9, 1)])\n"
+        "print(log.append([Message('t', b'', 2, True, 3)]), flush=True); os.kill(os.getpid(), 9)"
+    )
+    dead = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (dead.stdout, dead.returncode) == ("2\n", -9), dead.stderr
     log = RawLog(tmp_path)
-    kept = [Message("klimanetz/v1/up/ä", b"\x00\xff" * 9, 1), Message("t", b"", 2)]
-    number = log.append(kept)
-    with sqlite3.connect(tmp_path / "rawlog.db") as other:  # another reader sees it: it was committed
-        assert other.execute("SELECT COUNT(*) FROM batch").fetchone() == (1,)
+    first, second = log.until(2, 8)
+    assert (first.id, first.messages) == (1, [Message("klimanetz/v1/up/ä", b"\x00\xff" * 9, 1)])
+    assert (second.id, second.messages) == (2, [Message("t", b"", 2, True, 3)])
+    assert log.backlog(0) == 2
+    assert log.forget(before_ms=10, applied=0) == 0, "what was not applied is never forgotten"
+    assert log.forget(before_ms=10, applied=2) == 2
     with pytest.raises(RawLogUnavailable, match="another process uses"):
         RawLog(tmp_path)
-    log.close()
-    again = RawLog(tmp_path)
-    batch = again.after(0)
-    assert batch is not None
-    assert (batch.id, batch.messages, again.id) == (number, kept, log.id)
-    assert again.backlog(0) == 2
-    assert again.forget(before_ms=10, applied=0) == 0, "what was not applied is never forgotten"
-    assert again.forget(before_ms=10, applied=number) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
