@@ -101,8 +101,7 @@ class Network:
             opened = server.open_uplink(aes, session, frame)
             if isinstance(opened, server.Uplink):
                 return self._uplink(key, device, opened, frame, reception)
-            last_mic = self._sessions.last_mic(key, session.join_nonce)
-            if isinstance(opened, server.Retransmission) and frame.mic == last_mic:
+            if isinstance(opened, server.Retransmission) and self._is_last(key, session, frame):
                 return self._again(key, device, session, opened, frame, reception)
             old = _old_count(opened, session, frame)
             if old is not None:
@@ -112,6 +111,10 @@ class Network:
             elif refused.outcome is Outcome.NOT_FOR_US:
                 refused = Handled(Outcome.BAD_MIC, device.device, "DevAddr " + frames.addr_text(frame.dev_addr))
         return refused
+
+    def _is_last(self, key: str, session: Session, frame: frames.DataFrame) -> bool:
+        """Whether this is the session's newest uplink, not only its counter."""
+        return bool(frame.mic == self._sessions.last_mic(key, session.join_nonce))
 
     def _candidates(self, dev_addr: str) -> list[tuple[str, Device, Session]]:
         """Every (key in the session store, device, session) that an address may mean."""

@@ -43,4 +43,4 @@ class SessionStore(Protocol):
         """The MIC of the session's newest uplink, b"" before the first."""
 
     def save(self, device: str, session: Session, mic: bytes) -> None:
-        """A session that has been used: its counters, and its newest uplink's MIC. Older ones of the device end here."""
+        """A session that has been used: its counters and newest uplink's MIC. Older ones of the device end here."""

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway import semtech_udp
+from gateway.answers import Downlink
 from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database, StorageError
 from gateway.decode import Read
 from gateway.dedup import Deduplicator, Heard, Reception
 from gateway.forwarders import Address, Forwarders
-from gateway.answers import Downlink
 from gateway.network import Handled, Network, Outcome
 from gateway.semtech_json import Crc
 from gateway.spool import GWMP, Input, Spool, Undecoded

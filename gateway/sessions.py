@@ -65,7 +65,7 @@ class Sessions:
             )
 
     def save(self, device: str, session: Session, mic: bytes) -> None:
-        """A session that has been used: its counters, and its newest uplink's MIC. Older ones of the device end here."""
+        """A session that has been used: its counters and newest uplink's MIC. Older ones of the device end here."""
         with self._db.transaction():
             self._put(device, session, mic)
             self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))

@@ -83,7 +83,7 @@ class Spool:
     def capture(self, inputs: Iterable[Input]) -> list[int]:
         """Keeps inputs as they came; their ids, in order. Raises StorageError also when the table is full."""
         if self.rows["captured"] >= self._limits.captured:
-            line = "the spool %s holds %d frames and events that could not be dealt with and takes no more; see the log"
+            line = "the spool %s is full: %d frames and events could not be dealt with, see the log"
             raise StorageError(line % (self._db.folder, self.rows["captured"]))
         with self._db.transaction():
             ids = []

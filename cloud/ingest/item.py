@@ -30,20 +30,18 @@ WRITTEN = (Fate.NEW, Fate.REWRITTEN, Fate.BETTER)
 
 @dataclass(slots=True)
 class Item:
-    """`own`: one of our devices, whose count is for life; `old`: where a BETTER one is stored now."""
+    """`identity`: what the ledger knows it by, None where the store's own key (device, time) must do; `own`: one of our
+    devices, whose count is for life; `old`: where a BETTER one is stored now.
+    """
 
     reading: Reading
+    identity: Identity | None
     station: str
     message: Message
     time_ms: int
     own: bool
     fate: Fate = Fate.NEW
     old: Provisional | None = None
-
-    @property
-    def identity(self) -> Identity | None:
-        """What the ledger knows it by; None where the store's own key (device, time) must do."""
-        return identity(self.reading)
 
     @property
     def first_of_frame(self) -> bool:

@@ -161,7 +161,7 @@ def _decode(message: Message, work: Work) -> None:
             work.refuse(message, place)
             continue
         own = work.snapshot.devices[reading.device].codec == OWN_CODEC
-        work.items.append(Item(reading, place, message, time_ms(reading), own))
+        work.items.append(Item(reading, identity(reading), place, message, time_ms(reading), own))
 
 
 def _owner(item: Item, batch: int, n: int) -> Hashable:

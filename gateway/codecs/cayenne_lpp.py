@@ -129,7 +129,9 @@ class CayenneLpp:
             quantity, place = quantity_and_place(channel)
             lpp, number = BY_QUANTITY.get(quantity.name), _NUMBERS.get(place)
             if lpp is None or number is None:
-                raise CodecError(f"Cayenne LPP has no {channel}: {', '.join(BY_QUANTITY)}, plain or @ch0 to @ch255")
+                raise CodecError(
+                    f"Cayenne LPP has no {channel}: {', '.join(BY_QUANTITY)}, plain or @ch0, @ch2 to @ch255"
+                )
             out += _record(number, lpp, value)
         if reading.time_s is not None:
             out += _record(0, UNIX_TIME, reading.time_s)

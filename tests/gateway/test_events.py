@@ -10,7 +10,7 @@ import pytest
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.events import Events
-from gateway.spool import Spool
+from gateway.spool import Limits, Spool
 from schemas.models import Device
 from tests.gateway.helpers import DEV_EUI, Directory
 
@@ -19,9 +19,9 @@ UP = (TOPIC + "up", json.dumps({"time": "2026-11-22T10:15:00Z", "object": {"BatV
 
 
 class Bench:
-    def __init__(self, folder: Path, directory: Directory | None = None) -> None:
+    def __init__(self, folder: Path, directory: Directory | None = None, limits: Limits | None = None) -> None:
         self.database = Database(folder)
-        self.spool = Spool(self.database)
+        self.spool = Spool(self.database, limits)
         self.counters = GatewayCounters()
         faults = Faults(logging.getLogger(__name__), lambda: 0)
         self.events = Events(self.database, self.spool, directory or Directory(), self.counters, faults)
@@ -59,6 +59,17 @@ def test_when_the_spool_cannot_be_written_events_wait(bench: Bench) -> None:
     bench.database.execute("DROP TRIGGER full")
     bench.events.work()
     assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
+
+
+def test_what_has_no_room_is_counted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, limits=Limits(reading=1, captured=2))
+    later = (UP[0], UP[1].replace(b"10:15", b"10:30"))
+    bench.events.capture([UP, later], 1000)
+    with pytest.raises(StorageError, match="could not be dealt with"):
+        bench.events.capture([UP], 1000)
+    bench.events.work()
+    assert (bench.spool.rows["reading"], bench.counters.dropped) == (1, {"reading": 1})
+    bench.database.close()
 
 
 def test_what_a_crash_left_is_taken_up(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Decoder output to channels: the spellings of the field, the units, and what must not be guessed."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -38,6 +39,9 @@ def test_tables_name_our_quantities_and_units() -> None:
             {"soil_moisture@30cm": 22.0, "soil_moisture@60cm": 25.0},
         ),
         ({"temperatureSensor": {"1": 2, "2": 4}}, {"air_temperature": 2.0, "air_temperature@ch2": 4.0}),
+        ({"temperatureSensor": {"2": 4}}, {"air_temperature@ch2": 4.0}),
+        ({"temperature_0": 3, "temperature_01": 4}, {"air_temperature@ch0": 3.0, "air_temperature": 4.0}),
+        ({"soil_temperature": [None, 5, 6]}, {"soil_temperature@ch2": 5.0, "soil_temperature@ch3": 6.0}),
         ({"battery_voltage": {"displayName": "x", "unit": "V", "value": 3.1}}, {"battery": 3.1}),
         ({"vwc": {"unit": "m³⋅m⁻³", "value": 0.23}}, {"soil_moisture": 23.0}),
         ({"temperature": "68 °F", "windSpeed": "36 km/h"}, {"air_temperature": 20.0, "wind_speed": 10.0}),
@@ -53,6 +57,14 @@ def test_tables_name_our_quantities_and_units() -> None:
 def test_spellings(decoded: dict[str, Any], expected: dict[str, float]) -> None:
     mapped = values(decoded)
     assert {channel: mapped[channel] for channel in expected} == expected
+
+
+@given(st.dictionaries(st.integers(0, 99).map(str), st.integers(-20, 40).map(float), min_size=1), st.randoms())
+def test_a_probe_keeps_its_channel_when_others_are_silent(probes: dict[str, float], chance: Random) -> None:
+    together = values({"soil_temperature": probes})
+    assert len(together) == len(probes)
+    heard = {number: value for number, value in probes.items() if chance.random() < 0.5}
+    assert values({"soil_temperature": heard}).items() <= together.items()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +111,7 @@ def test_an_operator_names_and_ignores() -> None:
     assert mapped.unmapped == ()
     (wrong,) = map_object({"x": 1}, {"x": "warmth"}).unmapped
     assert wrong.reason == "unknown quantity 'warmth'"
+    assert values({"x": 1}, x="co2@ch2") == {"co2@ch2": 1.0}
 
 
 JSON = st.recursive(

@@ -11,13 +11,28 @@ from edge.lorawan import frames
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Downlink as DeviceDownlink
 from edge.lorawan.device import Joined
+from gateway.aes import aes
 from gateway.database import Database
 from gateway.dedup import Deduplicator, Heard, Reception
 from gateway.network import Handled, Network, Outcome
 from gateway.semtech_json import Rx
 from gateway.sessions import Sessions
 from schemas.models import TimeSource
-from tests.gateway.helpers import DEV_EUI, EUI, OTHER_EUI, Directory, abp, abp_on_air, on_air, otaa, payload
+from tests.gateway.helpers import (
+    APP_KEY,
+    APP_SKEY,
+    DEV_EUI,
+    EUI,
+    JOIN_EUI,
+    NWK_SKEY,
+    OTHER_EUI,
+    Directory,
+    abp,
+    abp_on_air,
+    on_air,
+    otaa,
+    payload,
+)
 
 NOW_MS = 1_795_000_000_000
 TMST = 2**32 - 1_000_000  # so that every answer wraps
@@ -89,7 +104,7 @@ def test_personalised_devices(database: Database) -> None:
     net, device = network(database, neighbour, abp(codec="cayenne-lpp")), abp_on_air()
     (reading,) = net.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert (reading.device, reading.generation, reading.seq) == ("kn-0002", 0, 0)
-    again = Network(Directory(abp(codec="cayenne-lpp")), Sessions(database))  # counters are in the store
+    again = Network(Directory(abp(codec="cayenne-lpp")), Sessions(database))  # what a session knows is in the store
     assert again.handle(heard(abp_on_air().uplink(bytes.fromhex("01670110"), 1))).outcome is Outcome.RETRANSMISSION
     (reading,) = again.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert reading.seq == 1
@@ -119,10 +134,39 @@ def test_replay_retransmission_and_forgery(database: Database) -> None:
     assert net.handle(heard(first)).outcome is Outcome.READINGS
     assert net.handle(heard(second)).outcome is Outcome.READINGS
     assert net.handle(heard(second)).outcome is Outcome.RETRANSMISSION
-    assert net.handle(heard(first)).outcome is Outcome.REPLAY
+    replay = net.handle(heard(first))
+    assert (replay.outcome, replay.read.readings) == (Outcome.REPLAY, ())
+    assert replay.read.undecoded is not None
+    assert (replay.read.undecoded.payload, replay.read.undecoded.fport) == (payload(1), 1)
     forged = second[:-5] + bytes((second[-5] ^ 1,)) + second[-4:]
     assert net.handle(heard(forged)).outcome is Outcome.BAD_MIC
     assert net.handle(heard(device.uplink(payload(3), 1))).outcome is Outcome.READINGS
+
+
+def test_the_last_counter_with_other_bytes_is_no_retransmission(database: Database) -> None:
+    net = network(database, abp())
+    before, after = abp_on_air(), abp_on_air()
+    assert net.handle(heard(before.uplink(payload(1), 1))).outcome is Outcome.READINGS
+    other = net.handle(heard(after.uplink(payload(2), 1, confirmed=True)))
+    assert (other.outcome, other.downlink) == (Outcome.REPLAY, None)
+    assert other.read.undecoded is not None
+    assert other.read.undecoded.payload == payload(2)
+    assert net.handle(heard(after.uplink(payload(3), 1))).outcome is Outcome.READINGS
+
+
+def test_a_device_that_counts_anew_after_65536_frames_is_known(database: Database) -> None:
+    net, sessions = network(database, abp()), Sessions(database)
+    device = abp_on_air()
+    session = device.session
+    assert session is not None
+    sessions.save("kn-0002", session.advanced(fcnt_up=70_000), b"last")
+    handled = net.handle(heard(device.uplink(payload(1), 1)))
+    assert handled.outcome is Outcome.REPLAY
+    assert handled.read.undecoded is not None
+    assert handled.read.undecoded.payload == payload(1)
+    assert "frame 0 came after frame 69999" in handled.detail
+    forged = device.uplink(payload(1), 1)[:-1] + b"\x00"
+    assert net.handle(heard(forged)).outcome is Outcome.BAD_MIC
 
 
 def test_a_confirmed_uplink_is_acknowledged_as_often_as_it_comes(database: Database) -> None:
@@ -142,6 +186,11 @@ def test_a_confirmed_uplink_is_acknowledged_as_often_as_it_comes(database: Datab
     assert fcnts == [0, 1]
 
 
+def test_keys_are_not_shown() -> None:
+    shown = repr(otaa(nwk_skey=NWK_SKEY, app_skey=APP_SKEY))
+    assert [key for key in (APP_KEY, NWK_SKEY, APP_SKEY) if key in shown] == []
+
+
 def test_join_rules(database: Database) -> None:
     net, device = network(database), on_air()
     request = device.join_request()
@@ -157,6 +206,20 @@ def test_join_rules(database: Database) -> None:
     stranger = network(database, abp()).handle(heard(device.join_request()))
     assert (stranger.outcome, stranger.detail) == (Outcome.UNKNOWN_DEVICE, DEV_EUI)
     assert network(database, otaa(join_eui=None)).handle(heard(device.join_request())).outcome is Outcome.JOIN
+
+
+def test_a_device_with_new_keys_may_count_its_joins_anew(database: Database) -> None:
+    joined(network(database), on_air())
+    assert network(database).handle(heard(on_air().join_request())).outcome is Outcome.JOIN_REFUSED
+    for join_eui, app_key in ((JOIN_EUI, "44" * 16), ("00000000000000ff", "44" * 16)):
+        rekeyed = network(database, otaa(join_eui=join_eui, app_key=app_key))
+        fresh = LoRaWANDevice(aes, int(join_eui, 16), int(DEV_EUI, 16), bytes.fromhex(app_key))
+        request = fresh.join_request()
+        handled = rekeyed.handle(heard(request))
+        assert handled.outcome is Outcome.JOIN
+        assert isinstance(fresh.on_join_accept(handled.downlink.tx.phy), Joined)  # type: ignore[union-attr]
+        assert rekeyed.handle(heard(request)).outcome is Outcome.JOIN_REFUSED
+        assert rekeyed.handle(heard(fresh.uplink(payload(1), 1))).outcome is Outcome.READINGS
 
 
 def test_the_session_before_lives_until_the_new_one_is_used(database: Database) -> None:

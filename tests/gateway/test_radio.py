@@ -32,6 +32,7 @@ from tests.gateway.helpers import (
 
 ADDRESS = ("192.0.2.7", 1700)
 CLOSED = 10_000.0  # every window is
+FULL = "CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END"
 
 
 class Bench:
@@ -107,7 +108,7 @@ def test_what_a_crash_left_is_taken_up_and_nothing_twice(tmp_path: Path) -> None
     before.database.close()  # nothing was decoded
     after = Bench(tmp_path, abp())
     after.radio.replay(after.spool.captured(0, 99), Now(9000, 0))
-    after.radio.work(Now(9000, CLOSED), answer=False)
+    after.radio.work(Now(9000, 0), flush=True)
     assert (after.spool.rows["captured"], after.seqs()) == (0, [1, 2])
     after.database.close()
 
@@ -117,7 +118,7 @@ def test_a_late_answer_is_not_sent(tmp_path: Path) -> None:
     bench.radio.take([(semtech_udp.pull_data(b"ab", EUI), ADDRESS)], Now(1000, 0))
     device = on_air()
     bench.push(rxpk(device.join_request()))
-    assert bench.radio.work(Now(1000, CLOSED), answer=False) == []
+    assert bench.radio.work(Now(1000, CLOSED), flush=True) == []
     bench.push(rxpk(device.join_request()))
     ((datagram, address),) = bench.radio.work(Now(1000, CLOSED))
     assert (address, datagram[3]) == (ADDRESS, semtech_udp.PULL_RESP)
@@ -127,7 +128,7 @@ def test_a_late_answer_is_not_sent(tmp_path: Path) -> None:
 def test_when_the_spool_cannot_be_written_frames_wait(bench: Bench) -> None:
     device = abp_on_air()
     bench.push(rxpk(device.uplink(payload(1), 1)))
-    bench.database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    bench.database.execute(FULL)
     assert bench.radio.work(Now(1000, 200)) == []
     assert (bench.spool.rows, bench.counters.readings) == ({"captured": 1, "reading": 0, "undecoded": 0}, 0)
     assert bench.radio.next_due_ms() == 5200
@@ -135,6 +136,83 @@ def test_when_the_spool_cannot_be_written_frames_wait(bench: Bench) -> None:
     bench.radio.work(Now(1000, 5200))
     assert (bench.spool.rows["captured"], bench.seqs()) == (0, [1])
     assert bench.radio.next_due_ms() is None
+
+
+def test_frames_that_wait_are_not_overtaken(bench: Bench) -> None:
+    device = abp_on_air()
+    bench.push(rxpk(device.uplink(payload(1), 1)))
+    bench.database.execute(FULL)
+    bench.radio.work(Now(1000, 200))
+    bench.database.execute("DROP TRIGGER full")
+    bench.push(rxpk(device.uplink(payload(2), 1)), at_ms=1000)
+    assert bench.radio.next_due_ms() == 1200
+    bench.radio.work(Now(1000, 1200))
+    assert (bench.seqs(), bench.radio.next_due_ms()) == ([], 5200)
+    bench.radio.work(Now(1000, 5200))
+    assert (bench.seqs(), bench.counters.outcomes) == ([1, 2], {"readings": 2})
+    bench.push(rxpk(device.uplink(payload(3), 1)), at_ms=5300)  # and from then on as ever
+    bench.radio.work(Now(1000, 5500))
+    assert bench.seqs() == [1, 2, 3]
+
+
+def test_a_disk_that_is_full_at_the_start_is_tried_again(tmp_path: Path) -> None:
+    before = Bench(tmp_path, abp())
+    before.push(rxpk(abp_on_air().uplink(payload(1), 1)))
+    before.database.close()
+    after = Bench(tmp_path, abp())
+    after.database.execute(FULL)
+    after.radio.replay(after.spool.captured(0, 99), Now(9000, 0))
+    after.radio.work(Now(9000, 0), flush=True)
+    assert after.radio.next_due_ms() == 5000
+    after.database.execute("DROP TRIGGER full")
+    after.radio.work(Now(9000, 4000))
+    assert after.seqs() == []
+    after.radio.work(Now(9000, 4000), flush=True)
+    assert (after.spool.rows["captured"], after.seqs()) == (0, [1])
+    after.push(rxpk(b"\xff" * 20), at_ms=4000)
+    after.radio.work(Now(9000, 4200))  # nothing waits any more, so neither does this
+    assert after.counters.outcomes["malformed"] == 1
+    after.database.close()
+
+
+def test_what_has_no_room_is_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bench, device = Bench(tmp_path, abp(), limits=Limits(reading=2, undecoded=1)), abp_on_air()
+    for n in range(1, 6):
+        bench.push(rxpk(device.uplink(payload(n), 1)), rxpk(device.uplink(b"\xff", 1)))
+        bench.radio.work(Now(1000, CLOSED * n))
+    assert bench.seqs() == [4, 5]
+    assert bench.counters.as_dict()["dropped"] == {"reading": 3, "undecoded": 4}
+    said = [r.getMessage() for r in caplog.records if "dropped" in r.getMessage()]
+    assert len(said) == 2
+    assert "1 readings dropped that the cloud has not acknowledged" in said[1]
+    bench.database.close()
+
+
+def test_a_spool_full_of_frames_does_not_acknowledge_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bench, device = Bench(tmp_path, abp(), limits=Limits(captured=1)), abp_on_air()
+    first, second = (device.uplink(payload(n), 1) for n in (1, 2))
+    assert len(bench.push(rxpk(first))) == 1
+    assert bench.push(rxpk(second)) == []
+    assert bench.counters.not_captured == 1
+    assert "could not be dealt with, see the log; frames are not acknowledged until then" in caplog.text
+    bench.radio.work(Now(1000, CLOSED))
+    assert len(bench.push(rxpk(second), at_ms=CLOSED)) == 1
+    bench.radio.work(Now(1000, 2 * CLOSED))
+    assert bench.seqs() == [1, 2]
+    bench.database.close()
+
+
+def test_a_device_that_begins_to_count_anew_is_no_secret(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for start in (0, 3):  # new batteries in between
+        device = abp_on_air()
+        for n in range(start, start + 3):
+            bench.push(rxpk(device.uplink(payload(n), 1)))
+            bench.radio.work(Now(1000, CLOSED * (n + 1)))
+    assert (bench.seqs(), bench.counters.outcomes) == ([0, 1, 2], {"readings": 3, "replay": 3})
+    assert [one.payload for one in bench.spool.undecoded()] == [payload(n) for n in (5, 4, 3)]
+    (line,) = (r.getMessage() for r in caplog.records)
+    assert "frame 0 came after frame 2" in line
+    assert "needs new keys" in line
 
 
 def test_an_error_of_our_own_costs_one_frame_and_keeps_it(bench: Bench) -> None:

@@ -25,11 +25,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Joined
+from gateway import semtech_udp
 from gateway.counters import GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.mqtt import MqttUrl
 from gateway.service import GatewayConfig, run
+from gateway.spool import GWMP, Input, Spool
 from gateway.udp import PortError
+from schemas.models import Reading
 from tests.brokers import Broker, start_mosquitto
 from tests.gateway.helpers import (
     EUI,
@@ -323,6 +326,22 @@ def test_what_the_cloud_left_out_is_published_again(broker: Broker, listener: Li
         assert running.counters.acknowledged == 1
 
 
+def test_a_backlog_of_large_readings_passes_a_broker_that_refuses_large_messages(
+    brokers: Callable[[str], Broker], tmp_path: Path
+) -> None:
+    broker = brokers("max_packet_size 300000")
+    values = {f"soil_moisture@place-{n}": 20.25 for n in range(64)}
+    database = Database(tmp_path / "spool")
+    time_ = datetime(2026, 11, 22, tzinfo=UTC)
+    Spool(database).add(Reading(device="kn-1", generation=1, seq=n, time=time_, values=values) for n in range(300))
+    database.close()
+    listener = Listener(broker)
+    with gateway(broker.port, tmp_path) as running:
+        assert {r["seq"] for r in listener.readings(300)} == set(range(300))
+        assert running.counters.connections == 1
+    listener.close()
+
+
 def test_an_acknowledgement_that_is_none(broker: Broker, listener: Listener, tmp_path: Path) -> None:
     with gateway(broker.port, tmp_path) as running:
         running.until(lambda c: c.connections == 1)
@@ -362,7 +381,9 @@ def test_status_and_last_will(
     broker: Broker, listener: Listener, start_process: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     with gateway(broker.port, tmp_path):
-        assert listener.status(online=True)["role"] == "gateway"
+        status = listener.status(online=True)
+        assert (status["role"], status["dropped"]) == ("gateway", {})
+        assert status["spool"] == {"captured": 0, "reading": 0, "undecoded": 0}
     assert listener.status(online=False) == {"online": False}
     process = start_process()
     listener.status(online=True)
@@ -409,8 +430,23 @@ def test_a_full_disk_stops_acknowledging(broker: Broker, tmp_path: Path, caplog:
         with full_disk(running):
             forwarder.push(*big)
             running.until(lambda c: c.not_captured > 0)
-            assert "full; free some space, nothing is lost; frames are not acknowledged until then" in caplog.text
+            assert "full; free some space, what it holds stays; frames are not acknowledged until then" in caplog.text
         forwarder.push_and_wait(*big)
+
+
+def test_what_a_full_disk_held_up_at_the_start_comes_later(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.radio.RETRY_MS", 200)
+    database = Database(tmp_path / "spool")
+    datagram = semtech_udp.push_data(b"ab", EUI, {"rxpk": [rxpk(abp_on_air().uplink(payload(1), 1))]})
+    Spool(database).capture([Input(GWMP, "192.0.2.7", 1, datagram)])
+    database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    database.close()
+    with gateway(broker.port, tmp_path) as running:
+        assert running.counters.readings == 0
+        running.database().execute("DROP TRIGGER full")
+        running.until(lambda c: c.readings == 1)
 
 
 @contextmanager
