@@ -176,6 +176,14 @@ def gateway(port: int, folder: Path, *devices: Any, **config: Any) -> Iterator[R
         running.stop()
 
 
+@contextmanager
+def spooled(folder: Path) -> Iterator[Spool]:
+    """The spool that the next gateway starts with."""
+    database = Database(folder / "spool")
+    yield Spool(database)
+    database.close()
+
+
 def join(forwarder: Forwarder, device: LoRaWANDevice) -> None:
     forwarder.pull()
     forwarder.push_and_wait(rxpk(device.join_request()))
@@ -331,10 +339,9 @@ def test_a_backlog_of_large_readings_passes_a_broker_that_refuses_large_messages
 ) -> None:
     broker = brokers("max_packet_size 300000")
     values = {f"soil_moisture@place-{n}": 20.25 for n in range(64)}
-    database = Database(tmp_path / "spool")
-    time_ = datetime(2026, 11, 22, tzinfo=UTC)
-    Spool(database).add(Reading(device="kn-1", generation=1, seq=n, time=time_, values=values) for n in range(300))
-    database.close()
+    first = Reading(device="kn-1", generation=1, seq=0, time=datetime(2026, 11, 22, tzinfo=UTC), values=values)
+    with spooled(tmp_path) as spool:
+        spool.add(first.model_copy(update={"seq": n}) for n in range(300))
     listener = Listener(broker)
     with gateway(broker.port, tmp_path) as running:
         assert {r["seq"] for r in listener.readings(300)} == set(range(300))
@@ -438,11 +445,11 @@ def test_what_a_full_disk_held_up_at_the_start_comes_later(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.radio.RETRY_MS", 200)
-    database = Database(tmp_path / "spool")
     datagram = semtech_udp.push_data(b"ab", EUI, {"rxpk": [rxpk(abp_on_air().uplink(payload(1), 1))]})
-    Spool(database).capture([Input(GWMP, "192.0.2.7", 1, datagram)])
-    database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
-    database.close()
+    with spooled(tmp_path) as spool:
+        spool.capture([Input(GWMP, "192.0.2.7", 1, datagram)])
+        spool._db.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    del spool
     with gateway(broker.port, tmp_path) as running:
         assert running.counters.readings == 0
         running.database().execute("DROP TRIGGER full")
