@@ -40,7 +40,7 @@ class GatewayConfig:
     gateways: Allowed = "any"
     net_id: int = 0
     limits: Limits = field(default_factory=Limits)
-    republish_after_s: float = 3600
+    republish_after_s: float = 300
 
 
 async def run(

@@ -39,7 +39,7 @@ class BrokerUplink:
 
     def __init__(
         self, url: mqtt.MqttUrl, instance: str, spool: Spool, events: Events, counters: GatewayCounters, faults: Faults,
-        republish_after_s: float = 3600,
+        republish_after_s: float = 300,
     ) -> None:  # fmt: skip
         self._url = url
         self._instance = instance

@@ -207,7 +207,7 @@ def _in_data(name: str, scheme: str = "") -> Callable[[Path], str | None]:
 
 _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] = {
     "mqtt_url": (_fixed("mqtt://127.0.0.1:1883"), _mqtt),
-    "mqtt_share": (_fixed("ingest"), _share),
+    "mqtt_share": (_fixed(""), _share),
     "store": (_in_data("series.db", "sqlite:///"), _store),
     "influx_token": (_fixed(None), _filled),
     "registry": (_in_data("registry.db", "sqlite:///"), _registry),

@@ -40,12 +40,12 @@ STATUS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class IngestConfig:
-    """`share` names the group whose members divide the messages; None where the broker knows no such thing."""
+    """`share` names the group whose members divide the messages; None: this one takes all of them."""
 
     mqtt: mqtt.MqttUrl
     instance: str
     spool: Path
-    share: str | None = "ingest"
+    share: str | None = None
 
 
 def now_ms() -> int:

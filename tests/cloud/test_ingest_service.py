@@ -94,6 +94,24 @@ def test_what_came_while_nobody_listened_is_there_afterwards(broker: Broker, tmp
     asyncio.run(scenario())
 
 
+def test_a_broker_that_restarts_while_nobody_listens(broker: Broker, tmp_path: Path) -> None:
+    """What it acknowledged before and after its restart comes, although `ingest` was away all the time."""
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path):
+            pass
+        for seq in (1, 2):
+            async with aiomqtt.Client(broker.host, broker.port) as client:
+                await client.publish("klimanetz/v1/up/kn-1", json.dumps(reading(seq)), qos=1)
+            await asyncio.to_thread(broker.restart)
+        async with aiomqtt.Client(broker.host, broker.port) as client:
+            await client.publish("klimanetz/v1/up/kn-1", json.dumps(reading(3)), qos=1)
+        async with bench(broker, tmp_path) as b:
+            await until(lambda: b.service.counts["stored"] == 3)
+
+    asyncio.run(scenario())
+
+
 def test_a_broker_that_restarts(broker: Broker, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(broker, tmp_path) as b:

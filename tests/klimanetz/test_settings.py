@@ -43,7 +43,7 @@ def test_gateways(tmp_path: Path) -> None:
         ("KLIMANETZ_STORE", "postgres://x", "use sqlite:////var/lib/klimanetz/series.db or influxdb://"),
         ("KLIMANETZ_STORE", "influxdb://host:8086", "use sqlite:////var/lib/klimanetz/series.db or influxdb://"),
         ("KLIMANETZ_MQTT_URL", "localhost:1883", "use mqtt://user:password@host:1883"),
-        ("KLIMANETZ_MQTT_URL", "mqtt://host:port", "has no valid port"),
+        ("KLIMANETZ_MQTT_URL", "mqtt://host:port", "the port is not one"),
         ("KLIMANETZ_UDP_LISTEN", "1700", "use address:port, like 0.0.0.0:1700"),
         ("KLIMANETZ_HTTP_LISTEN", "127.0.0.1:99999", "use address:port"),
         ("KLIMANETZ_GATEWAYS", "abc", "use `any`, or EUIs of 16 hexadecimal digits"),
