@@ -6,6 +6,8 @@ month or year): the day of the change has 23 or 25 hours. Intervals never overla
 """
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 HOUR_MS = 3_600_000
@@ -105,13 +107,20 @@ def day_start(day: date, zone: tzinfo) -> int:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """A time zone by its IANA name. Raises ValueError, which says what is expected."""
+    """A time zone by its IANA name, the same on every machine. Raises ValueError, which says what is expected."""
     try:
+        if name not in _zone_names():  # what else lies in the machine's folder: localtime, posixrules, right/…
+            raise KeyError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(
             f"'{name}' is not a time zone: use a name of the IANA list, like Europe/Berlin or UTC"
         ) from None
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset((files("tzdata") / "zones").read_text("utf-8").split()) - {"Factory", "localtime", "posixrules"}
 
 
 def _datetime(time_ms: int) -> datetime:

@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cloud.ingest.rawlog import locked
 from cloud.mqtt import MqttUrl
 from cloud.registry import imports
 from gateway.aes import aes
@@ -31,14 +33,33 @@ from simulators.fleet import GATEWAY_EUI, JOIN_EUI, Fleet
 HISTORY_EVERY_S = 900
 LIVE_EVERY_S = 60
 READY_S = 120.0
+FINISH_S = 20.0  # for what is being sent when somebody presses Ctrl-C; what remains goes out at the next start
 log = logging.getLogger("klimanetz.demo")
 
 
 async def run(stations: int, history_days: float, port: int, folder: Path, stop: asyncio.Event) -> None:
     """Until `stop`. Prints `ready http://127.0.0.1:P` once every station's newest value can be asked for."""
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     _check_free(port)
+    with _alone(folder):
+        await _run(stations, history_days, port, folder, stop)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One demo in a folder; the system lets go when the process ends, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = (folder / "lock").open("w")
+    except OSError as error:
+        raise Failure(f"the folder {folder} cannot be used: {error.strerror}; choose another with --data") from None
+    with held:
+        if not locked(held):
+            raise Failure(f"another demo uses {folder}; choose another folder with --data, or end that demo")
+        yield
+
+
+async def _run(stations: int, history_days: float, port: int, folder: Path, stop: asyncio.Event) -> None:
     settings = _settings(folder, port)
     fleet = Fleet(folder / "fleet.json", stations, aes)
     _register(fleet, settings)
@@ -66,7 +87,8 @@ async def _with_services(
     stopping.cancel()
     for task in done - {stopping}:
         task.result()  # a part never ends by itself: show why it did
-    sending.cancel()
+    fleet.stop.set()
+    await asyncio.wait([sending], timeout=FINISH_S)
 
 
 async def _stations(
@@ -77,6 +99,7 @@ async def _stations(
     url = settings.mqtt_url
     async with aiomqtt.Client(url.host, url.port, identifier="demo-stations") as client:
         await fleet.join(air)
+        await fleet.send(air, client)
         now = int(time.time())
         first = now - int(history_days * 86_400)
         times = list(range(first - first % HISTORY_EVERY_S + HISTORY_EVERY_S, now, HISTORY_EVERY_S)) or [now]

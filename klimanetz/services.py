@@ -73,6 +73,9 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         registry,
         delivery=wiring.Delivery(Ledger(registry.engine), registry),
         dead_letters=wiring.Letters(DeadLetters(registry.engine)),
+        imprint_url=settings.imprint_url,
+        privacy_url=settings.privacy_url,
+        accessibility_url=settings.accessibility_url,
     )
     listen = settings.http_listen
     try:

@@ -50,6 +50,9 @@ class Settings:
     instance: str
     api_url: str | None
     api_key: str | None = field(repr=False)
+    imprint_url: str | None  # these three stand at the foot of every page
+    privacy_url: str | None
+    accessibility_url: str | None
     log: int
 
 
@@ -184,6 +187,12 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _page(text: str) -> str:
+    if not re.fullmatch(r"(https?://[^/\s]+)?/\S*|https?://[^/\s]+", text) or text.startswith("//"):
+        raise ValueError("use https://www.example.org/impressum, or /impressum for an address on the same host")
+    return text
+
+
 def _log(text: str) -> int:
     levels = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
     if text.lower() not in levels:
@@ -218,6 +227,9 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "instance": (_fixed(None), _instance),
     "api_url": (_fixed(None), _url),
     "api_key": (_fixed(None), _filled),
+    "imprint_url": (_fixed(None), _page),
+    "privacy_url": (_fixed(None), _page),
+    "accessibility_url": (_fixed(None), _page),
     "log": (_fixed("info"), _log),
 }
 assert set(_RULES) == {field.name for field in fields(Settings)}

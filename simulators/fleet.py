@@ -17,7 +17,6 @@ import aiomqtt
 
 from edge.lorawan.device import Device
 from schemas import topics
-from schemas.wire import WireReading
 from simulators import forwarder
 from simulators.city import Site, sites
 from simulators.station import Aes, Station, message
@@ -25,7 +24,7 @@ from simulators.station import Aes, Station, message
 GATEWAY_EUI = "a84041ffff1ec1f5"
 JOIN_EUI = "70b3d57ed0000000"
 FRAMES_IN_DATAGRAM = 8
-READINGS_IN_MESSAGE = 100
+READINGS_IN_MESSAGE = 50  # fewer than the uplinks after which a device asks for an answer
 JOIN_TRIES = 5
 RX_WAIT_S = 2.0
 
@@ -52,6 +51,8 @@ class Fleet:
         self._devices: dict[str, dict[str, Any]] = saved["devices"]
         self.identities = [self._identity(n, site) for n, site in enumerate(sites(count))]
         self.stations = [self._station(identity) for identity in self.identities]
+        self._outbox: dict[str, Any] = saved.get("outbox", {})  # made and perhaps not sent
+        self.stop = asyncio.Event()  # finish what is being sent, then measure no more
         self._joined = asyncio.Event()
         self._hearing: Station | None = None
 
@@ -79,13 +80,19 @@ class Fleet:
         for station in self.stations:
             self._devices[station.device]["state"] = station.to_dict()
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"seed": self.seed, "devices": self._devices}))
+        new.write_text(json.dumps({"seed": self.seed, "devices": self._devices, "outbox": self._outbox}))
         new.replace(self.path)
 
     def hear(self, phy: bytes) -> None:
-        """The air: only the station that listens now has its receive window open."""
-        if self._hearing is not None and self._hearing.hear(phy):
-            self._joined.set()
+        """The air: a JoinAccept reaches the station that waits for one, any other downlink the one it addresses."""
+        if self._hearing is not None:
+            if self._hearing.hear(phy):
+                self._joined.set()
+            return
+        for station in self.stations:  # address: bytes 1 to 4, the least significant first
+            session = station.lorawan.session if station.lorawan is not None else None
+            if session is not None and session.dev_addr == int.from_bytes(phy[1:5], "little"):
+                station.hear(phy)
 
     async def join(self, air: forwarder.Forwarder) -> None:
         """Every LoRaWAN station without a session joins, one after the other."""
@@ -111,48 +118,51 @@ class Fleet:
                 continue
         raise TimeoutError(f"{station.device} was not let in after {JOIN_TRIES} joins")
 
-    async def history(self, times: Sequence[int], air: forwarder.Forwarder, broker: aiomqtt.Client) -> int:
-        """Readings of past moments, station after station at each moment; how many were sent."""
-        spans = [times[n : n + READINGS_IN_MESSAGE] for n in range(0, len(times), READINGS_IN_MESSAGE)]
-        sent = 0
-        for span in spans:
-            frames: list[bytes] = []
-            messages: dict[str, list[WireReading]] = {}
-            for time_s in span:
-                for station in self.stations:
-                    if time_s <= station.last_s:
-                        continue
-                    if station.lorawan is not None:
-                        frames.append(station.frame(time_s))
-                    else:
-                        messages.setdefault(station.device, []).append(station.measure(time_s))
-            self.save()
-            await self._send(frames, messages, air, broker)
-            sent += len(frames) + sum(map(len, messages.values()))
-        return sent
+    async def history(self, times: Sequence[int], air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
+        """Readings of past moments, station after station at each moment, until `stop`."""
+        for n in range(0, len(times), READINGS_IN_MESSAGE):
+            if self.stop.is_set():
+                return
+            self._measure(times[n : n + READINGS_IN_MESSAGE])
+            await self.send(air, broker)
 
-    async def _send(
-        self,
-        frames: list[bytes],
-        messages: dict[str, list[WireReading]],
-        air: forwarder.Forwarder,
-        broker: aiomqtt.Client,
-    ) -> None:
-        groups = [frames[n : n + FRAMES_IN_DATAGRAM] for n in range(0, len(frames), FRAMES_IN_DATAGRAM)]
+    def _measure(self, times: Sequence[int]) -> None:
+        """Fill the outbox and store it with the counts, before anything is sent."""
+        frames: list[str] = []
+        messages: dict[str, list[dict[str, Any]]] = {}
+        for time_s in times:
+            for station in self.stations:
+                if time_s <= station.last_s:
+                    continue
+                if station.lorawan is not None:
+                    frames.append(station.frame(time_s).hex())
+                else:
+                    messages.setdefault(station.device, []).append(message(station.device, station.measure(time_s)))
+        self._outbox = {"frames": frames, "messages": messages}
+        self.save()
+
+    async def send(self, air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
+        """Send what is in the outbox, also what a killed run has left there; then it is empty."""
+        phys = [bytes.fromhex(frame) for frame in self._outbox.get("frames", ())]
+        groups = [phys[n : n + FRAMES_IN_DATAGRAM] for n in range(0, len(phys), FRAMES_IN_DATAGRAM)]
         async with asyncio.TaskGroup() as tasks:
             for group in groups:
                 tasks.create_task(air.push([_received(phy) for phy in group]))
-        for device, readings in messages.items():
-            body = json.dumps([message(device, reading) for reading in readings])
-            await broker.publish(topics.topic(topics.UP, device), body, qos=1)
+        for device, readings in self._outbox.get("messages", {}).items():
+            await broker.publish(topics.topic(topics.UP, device), json.dumps(readings), qos=1)
+        self._outbox = {}
+        self.save()
 
     async def live(self, every_s: int, air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
-        """One reading of every station at every full interval, for ever."""
-        while True:
+        """One reading of every station at every full interval, until `stop`."""
+        while not self.stop.is_set():
             now = datetime.now(UTC).timestamp()
             at = (int(now) // every_s + 1) * every_s
-            await asyncio.sleep(at - now)
-            await self.history([at], air, broker)
+            try:
+                async with asyncio.timeout(at - now):
+                    await self.stop.wait()
+            except TimeoutError:
+                await self.history([at], air, broker)
 
 
 def _received(phy: bytes) -> tuple[bytes, datetime, float, float]:

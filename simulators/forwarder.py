@@ -8,13 +8,14 @@ import asyncio
 import base64
 import itertools
 import json
+import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 PUSH_DATA, PUSH_ACK, PULL_DATA, PULL_RESP, PULL_ACK, TX_ACK = range(6)
-RESEND_S = 1.0
-WINDOW = 16  # datagrams under way
+RESEND_S = 5.0  # patient: a frame that comes again after a later one is a replay to the network
+WINDOW = 8  # datagrams under way
 
 
 class Forwarder(asyncio.DatagramProtocol):
@@ -78,5 +79,6 @@ def _rxpk(phy: bytes, received: datetime, rssi_dbm: float, snr_db: float, sf: in
 async def connect(address: tuple[str, int], eui: str, on_downlink: Callable[[bytes], None]) -> Forwarder:
     """A forwarder on a socket of its own."""
     loop = asyncio.get_running_loop()
-    _, forwarder = await loop.create_datagram_endpoint(lambda: Forwarder(eui, on_downlink), remote_addr=address)
+    transport, forwarder = await loop.create_datagram_endpoint(lambda: Forwarder(eui, on_downlink), remote_addr=address)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     return forwarder

@@ -46,8 +46,14 @@ def create_app(
     delivery: DeliveryReader | None = None,
     dead_letters: DeadLetterReader | None = None,
     now_s: Callable[[], float] = time.time,
+    imprint_url: str | None = None,
+    privacy_url: str | None = None,
+    accessibility_url: str | None = None,
 ) -> FastAPI:
-    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out. It closes nothing."""
+    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out. It closes nothing.
+
+    The three addresses stand at the foot of every page, each where it is given.
+    """
     services = Services(store, registry, delivery, dead_letters, now_s)
     metrics = Metrics(services)
     app = FastAPI(
@@ -73,5 +79,6 @@ def create_app(
         app.include_router(operator_routes.dead_letter_routes(services, dead_letters))
     app.include_router(operator_routes.health_routes(services, metrics))
     app.include_router(docs.routes())
-    app.include_router(pages.routes(services))
+    legal = {"imprint": imprint_url, "privacy": privacy_url, "accessibility": accessibility_url}
+    app.include_router(pages.routes(services, {key: url for key, url in legal.items() if url}))
     return app

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from cloud.api.known_query import known_query
 from cloud.api.metrics import Metrics
 from cloud.api.ports import DeadLetterReader, Services
 from cloud.api.problems import KeyMissing, KeyTooWeak, problem
@@ -34,7 +35,9 @@ def needs_key(services: Services, scope: str) -> Callable[..., str]:
 
 def dead_letter_routes(services: Services, reader: DeadLetterReader) -> APIRouter:
     """What came and was no reading, and who sent it."""
-    router = APIRouter(prefix="/v1", tags=["operation"], dependencies=[Depends(needs_key(services, "read"))])
+    router = APIRouter(
+        prefix="/v1", tags=["operation"], dependencies=[Depends(needs_key(services, "read")), Depends(known_query)]
+    )
 
     @router.get("/dead-letters", summary="Messages that were not readings, the newest first", response_class=Response)
     def dead_letters(limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:

@@ -14,8 +14,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from cloud.calendar import EveryError
-from cloud.series import AggregateError
 from cloud.store.model import StoreRefused, StoreUnavailable
 from schemas.channels import ChannelError
 
@@ -45,8 +43,6 @@ class KeyTooWeak(ApiError):
 
 STATUS: dict[type[Exception], int] = {
     BadParameter: 400,
-    EveryError: 400,
-    AggregateError: 400,
     KeyMissing: 401,
     KeyTooWeak: 403,
     NotFound: 404,
@@ -97,8 +93,17 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [{"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in error.errors()]
     in_body = any(one["where"].startswith("body") for one in errors)
-    text = "; ".join(f"{one['where']}: {one['what']}" for one in errors)
+    text = "; ".join(map(_parameter, error.errors()))
     return problem(422 if in_body else 400, _sentence(text), errors=errors)
+
+
+def _parameter(one: Any) -> str:
+    """One thing that is wrong, the parameter spelled as it is."""
+    place, *names = map(str, one["loc"])
+    what = str(one["msg"])
+    what = what[:1].lower() + what[1:]
+    where = f"`{'.'.join(names) or place}`"
+    return f"{where} is '{one['input']}': {what}" if place in ("query", "path") else f"{where}: {what}"
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -11,8 +11,8 @@ from itertools import chain
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter, NotFound
 from cloud.api.times import DAY_MS, Window, utc_text, window
-from cloud.calendar import Calendar, zone_of
-from cloud.series import Include, aggregates_of, increments
+from cloud.calendar import Calendar, EveryError, zone_of
+from cloud.series import AggregateError, Include, aggregates_of, increments
 from cloud.store.model import Value
 from schemas.channels import join, split
 from schemas.models import Station
@@ -47,21 +47,31 @@ def understand(
     tz: str | None,
     include: Include | None,
 ) -> Asked:
-    """From the texts of the request. Raises BadParameter, NotFound, ChannelError, EveryError and AggregateError."""
+    """From the texts of the request. Raises BadParameter, NotFound and ChannelError."""
     station = services.registry.station(station_id)
     if station is None:
         raise NotFound(f"There is no station '{station_id}'; /v1/stations lists all")
     quantity, _ = split(channel)
     try:
-        zone = zone_of(tz or station.timezone)
+        zone = zone_of(station.timezone if tz is None else tz.strip())
     except ValueError as error:
-        raise BadParameter(f"tz {error}") from None
-    if every is None and agg:
-        raise BadParameter("agg needs the length of an interval: add every=PT1H or the like")
-    calendar = None if every is None else Calendar(every, zone)
-    names = () if calendar is None else aggregates_of(quantity, [name for name in (agg or "").split(",") if name])
+        raise BadParameter(f"`tz`: {error}") from None
+    if every is None and agg is not None:
+        raise BadParameter("`agg` needs the length of an interval: add every=PT1H or the like")
+    try:
+        calendar = None if every is None else Calendar(every, zone)
+        names = () if calendar is None else aggregates_of(quantity, _names(agg))
+    except EveryError as error:
+        raise BadParameter(f"`every`: {error}") from None
+    except AggregateError as error:
+        raise BadParameter(f"`agg`: {error}") from None
     asked_for = window(start, end, calendar, zone, int(services.now_s() * 1000))
     return Asked(station, channel, quantity, zone, calendar, names, asked_for, include or ("ok" if every else "all"))
+
+
+def _names(agg: str | None) -> list[str]:
+    """Of `mean, max`; an `agg` that names nothing is one that nobody has."""
+    return [] if agg is None else [name.strip() for name in agg.split(",") if name.strip()] or [agg]
 
 
 def values_of(services: Services, asked: Asked) -> tuple[Iterator[Value], str]:

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic import WithJsonSchema
 
 from cloud.api import series_text
+from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter
 from cloud.api.series_query import Asked, complete_until, understand, values_of
 from cloud.api.times import utc_text
-from cloud.series import Row, aggregate, is_flagged
+from cloud.calendar import EVERY
+from cloud.series import AGGREGATES, Row, aggregate, is_flagged
 from cloud.store.model import Value
 
 _DESCRIPTION = """
@@ -27,7 +30,20 @@ without `from` it covers a day, for hours a week, for days and weeks a year, for
 Values judged X or B stay out of aggregates and are counted in `flagged`; `include=all` takes them in. Single values
 come all, each with its quality; `include=ok` leaves those out. Rows up to `complete_until` are of intervals that
 have ended with a later value known: only readings that come late or are judged anew still change them.
+
+A parameter that is not listed here, or one that is given twice, is refused with 400.
 """
+_AGG = """One or more, separated by commas, together with `every`; without it, the quantity's own. Measured quantities
+have `mean`, `min`, `max`, `first`, `last`; wind direction `mean` (on the circle), `first`, `last`; precipitation `sum`
+(its own) and those of measured quantities; running totals `difference` (their own), `min`, `max`, `first`, `last`."""
+_TZ = """A time zone of the IANA list by its name, like `Europe/Berlin` or `UTC`: for the borders of `every`, for dates
+without a time, and for `local_time` in `profile=de`. Without it, the station's own."""
+_EVERY = "Length of an interval by the calendar of the time zone; without it, single values"
+_INCLUDE = "Values judged X or B: `ok` leaves them out (the default with `every`), `all` takes them in (without)"
+_FORMAT = "`json` where nothing is said; `csv` with `profile=de`"
+_PROFILE = """`de`: CSV that German spreadsheets open by themselves (`;`, decimal comma, byte order mark, local time
+beside UTC). It means `format=csv`; together with `format=json` it is refused with 400."""
+_OF_AGGREGATES = f"^({'|'.join(AGGREGATES)})(, ?({'|'.join(AGGREGATES)}))*$"
 _EXAMPLE = {
     "station": "marktplatz",
     "channel": "air_temperature",
@@ -59,7 +75,7 @@ class _Watch:
 
 def routes(services: Services) -> APIRouter:
     """The route of time series."""
-    router = APIRouter(prefix="/v1", tags=["readings"])
+    router = APIRouter(prefix="/v1", tags=["readings"], dependencies=[Depends(known_query)])
 
     @router.get(
         "/stations/{station}/series/{channel}",
@@ -73,24 +89,31 @@ def routes(services: Services) -> APIRouter:
         channel: Annotated[str, Path(examples=["air_temperature"])],
         start: Annotated[str | None, Query(alias="from", examples=["2026-11-01"])] = None,
         end: Annotated[str | None, Query(alias="to", examples=["2026-11-22T10:00:00Z"])] = None,
-        every: Annotated[str | None, Query(examples=["PT1H"])] = None,
-        agg: Annotated[str | None, Query(description="Of mean, min, max, sum, difference, first, last")] = None,
-        tz: Annotated[str | None, Query(description="IANA name", examples=["UTC"])] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query()] = None,
-        format_: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
-        profile: Annotated[Literal["de"] | None, Query(description="Of CSV: for German spreadsheets")] = None,
+        every: Annotated[str | None, _text(enum=list(EVERY)), Query(description=_EVERY, examples=["PT1H"])] = None,
+        agg: Annotated[
+            str | None, _text(pattern=_OF_AGGREGATES), Query(description=_AGG, examples=["mean,min,max"])
+        ] = None,
+        tz: Annotated[str | None, _text(), Query(description=_TZ, examples=["UTC"])] = None,
+        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE)] = None,
+        format_: Annotated[Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT)] = None,
+        profile: Annotated[Literal["de"] | None, Query(description=_PROFILE)] = None,
     ) -> Response:
+        if profile and format_ == "json":
+            raise BadParameter("`profile` de is CSV, and `format` asks for json: leave one of them out")
         asked = understand(services, station, channel, start, end, every, agg, tz, include)
         values, derived = values_of(services, asked)
-        if format_ == "csv":
+        if format_ == "csv" or profile:
             name = f"{station}_{channel}{'_' + every if every else ''}.csv"
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}
             return _response(_csv(asked, values, profile), "text/csv; charset=utf-8; header=present", headers)
-        if profile:
-            raise BadParameter("profile=de belongs to CSV: add format=csv")
         return _response(_json(services, asked, values, derived), "application/json")
 
     return router
+
+
+def _text(**more: object) -> WithJsonSchema:
+    """How a text is described whose check names the way out better than a schema could."""
+    return WithJsonSchema({"type": "string", **more})
 
 
 def _rows(asked: Asked, values: Iterator[Value]) -> Iterator[Row]:

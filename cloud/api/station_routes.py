@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from cloud.api import geojson
+from cloud.api.known_query import known_query
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
 from schemas.models import Station
@@ -13,7 +14,9 @@ from schemas.models import Station
 
 def routes(services: Services) -> APIRouter:
     """The routes of stations."""
-    router = APIRouter(prefix="/v1", tags=["stations"], default_response_class=Response)
+    router = APIRouter(
+        prefix="/v1", tags=["stations"], default_response_class=Response, dependencies=[Depends(known_query)]
+    )
 
     @router.get("/stations", summary="All stations", responses=_geojson())
     def stations() -> Response:
@@ -30,7 +33,7 @@ def routes(services: Services) -> APIRouter:
     ) -> Response:
         if station is None:
             return _answer(geojson.latest(services.registry.stations(), services.store.latest()))
-        some = [find(services, name) for name in station.split(",")]
+        some = [find(services, name.strip()) for name in station.split(",")]
         return _answer(geojson.latest(some, services.store.latest([one.station for one in some])))
 
     return router
@@ -38,7 +41,9 @@ def routes(services: Services) -> APIRouter:
 
 def delivery_routes(reader: DeliveryReader) -> APIRouter:
     """The route that tells what became of a device's readings."""
-    router = APIRouter(prefix="/v1", tags=["devices"], default_response_class=Response)
+    router = APIRouter(
+        prefix="/v1", tags=["devices"], default_response_class=Response, dependencies=[Depends(known_query)]
+    )
 
     @router.get("/devices/{device}/delivery", summary="What was sent, received, late, doubled and is missing")
     def delivery(device: str) -> Response:

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cloud.api.problems import BadParameter
 from cloud.calendar import Calendar, day_start
-from cloud.store.model import TIME_LIMIT_MS
 
 DAY_MS = 86_400_000
+YEARS = (1679, 2260)  # the whole years that the stores can hold
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,17 +30,20 @@ def window(start: str | None, end: str | None, every: Calendar | None, zone: tzi
     Without `to`: until now. Without `from`: a day, for hours a week, for days a year, for months 30 years. With `every`
     both are widened to borders of intervals, so that every row is a whole interval. Raises BadParameter.
     """
-    end_ms = moment("to", end, zone) if end else None
-    start_ms = moment("from", start, zone) if start else None
+    end_ms = moment("to", end, zone) if end is not None else None
+    start_ms = moment("from", start, zone) if start is not None else None
     if end_ms is None:
         end_ms = now_ms + 1
         if start_ms is not None and start_ms >= end_ms:
-            raise BadParameter(f"from '{start}' lies in the future: give an earlier one, or a 'to' after it")
+            raise BadParameter(
+                f"`from` is '{start}', which lies in the future: give an earlier one, or a `to` after it"
+            )
     if start_ms is None:
         start_ms = end_ms - DAY_MS * (_DEFAULT_DAYS.get(every.every, 1) if every else 1)
     if start_ms >= end_ms:
         raise BadParameter(
-            f"from '{start}' is not before to '{end}'; 'to' is not included, so for one day give the next day as 'to'"
+            f"`from` is '{start}', which is not before `to`, '{end}'; `to` is not included, so for one day give the "
+            "next day as `to`"
         )
     if every:
         start_ms, end_ms = every.bounds(start_ms)[0], every.bounds(end_ms - 1)[1]
@@ -52,23 +55,21 @@ def moment(name: str, text: str, zone: tzinfo) -> int:
     text = text.strip()
     timed = _RFC3339.fullmatch(text)
     try:
+        if (_DATE.fullmatch(text) or timed) and not YEARS[0] <= int(text[:4]) <= YEARS[1]:
+            raise BadParameter(f"`{name}` is '{text}': give a year from {YEARS[0]} to {YEARS[1]}")
         if _DATE.fullmatch(text):
-            time_ms = day_start(date.fromisoformat(text), zone)
-        elif timed:
+            return day_start(date.fromisoformat(text), zone)
+        if timed:
             day, clock, offset = timed.groups()
             # A + that was not written as %2B arrives as a blank.
             moment_ = datetime.fromisoformat(f"{day}T{clock}{offset.upper().replace(' ', '+')}")
-            time_ms = (moment_ - _EPOCH) // timedelta(milliseconds=1)
-        else:
-            raise ValueError(text)
-    except (ValueError, OverflowError):
+            return (moment_ - _EPOCH) // timedelta(milliseconds=1)
+        raise ValueError(text)
+    except ValueError:
         raise BadParameter(
-            f"{name} '{text}' is neither a date nor an RFC 3339 time with its offset: write 2026-11-22, "
+            f"`{name}` is '{text}', which is neither a date nor an RFC 3339 time with its offset: write 2026-11-22, "
             "2026-11-22T10:00:00Z or 2026-11-22T11:00:00%2B01:00"
         ) from None
-    if abs(time_ms) >= TIME_LIMIT_MS:
-        raise BadParameter(f"{name} '{text}' is outside the years 1678 to 2261")
-    return time_ms
 
 
 class TimeText:

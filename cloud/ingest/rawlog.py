@@ -107,16 +107,23 @@ def _batch(row: tuple[int, bytes]) -> Batch:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Hold the folder for this process; the system lets go when the process ends, however it ends."""
+    """Hold the folder for this process."""
     held = path.open("w")
+    if not locked(held):
+        held.close()
+        sentence = f"another process uses {path.parent}; give each its own KLIMANETZ_INSTANCE and KLIMANETZ_SPOOL"
+        raise RawLogUnavailable(sentence)
+    return held
+
+
+def locked(file: IO[str]) -> bool:
+    """Take a file for this process, until it closes it or ends; False when another process has it."""
     if fcntl is not None:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held.close()
-            sentence = f"another process uses {path.parent}; give each its own KLIMANETZ_INSTANCE and KLIMANETZ_SPOOL"
-            raise RawLogUnavailable(sentence) from None
-    return held
+            return False
+    return True
 
 
 def pack(messages: Sequence[Message]) -> bytes:

@@ -1,15 +1,20 @@
 """The last hours of one channel as an SVG path that stretches with the page. Pure.
 
-The drawing has no text: labels stand beside it as HTML, so that they stay readable on a phone.
+The drawing has no text: labels stand beside it, so that they stay readable on a phone. A quantity's axis spans at least
+what is worth seeing, so that the last digit of an instrument does not look like weather.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil, floor
 from statistics import median_low
 
 WIDTH, HEIGHT, MARGIN = 1000, 100, 4
 _GAP_MS = 3_600_000  # silence that at least must be for the line to break
+# By unit, what the axis spans at least; of others it is a share of the value.
+_LEAST = {"°C": 1.0, "%": 5.0, "hPa": 2.0, "V": 0.2, "m/s": 1.0, "dB(A)": 5.0, "1": 1.0, "mm": 1.0}
+_LEAST_SHARE = 0.05
 Points = Sequence[tuple[int, float]]  # time_ms, value
 
 
@@ -28,6 +33,21 @@ class Scale:
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
+
+
+def axis(low: float, high: float, unit: str, decimals: int) -> tuple[float, float]:
+    """The ends of the axis for values from low to high: these, or further apart and round in the decimals shown."""
+    digit = 10.0**-decimals
+    least = max(_LEAST.get(unit, _LEAST_SHARE * max(abs(low), abs(high))), digit)
+    least = ceil(round(least / digit, 6)) * digit
+    if high - low >= least:
+        return low, high
+    bottom = floor(round(((low + high - least) / 2) / digit, 6)) * digit
+    if low >= 0:
+        bottom = max(bottom, 0.0)
+    if unit == "%" and high <= 100:
+        bottom = min(bottom, 100 - least)
+    return round(bottom, decimals), round(max(bottom + least, ceil(round(high / digit, 6)) * digit), decimals)
 
 
 def line(points: Points, scale: Scale) -> str:

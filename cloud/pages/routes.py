@@ -1,6 +1,6 @@
 """`/` and `/station/<id>`: what is read for them, and in which language they answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from importlib.resources import files
 
@@ -12,6 +12,7 @@ from cloud.api.ports import Services
 from cloud.api.problems import NotFound
 from cloud.calendar import zone_of
 from cloud.pages import chart, view
+from cloud.pages.climate_zones import climate_zone
 from cloud.pages.texts import TEXTS, language
 from cloud.pages.wording import Wording
 from cloud.series import aggregate, aggregates_of
@@ -23,8 +24,8 @@ DEFAULT_ZONE = "Europe/Berlin"
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 
 
-def routes(services: Services) -> APIRouter:
-    """The pages and their style sheet."""
+def routes(services: Services, legal: Mapping[str, str]) -> APIRouter:
+    """The pages and their style sheet; `legal`: what the law wants at the foot of each, key of its text → address."""
     router = APIRouter(include_in_schema=False)
     templates = Environment(
         loader=PackageLoader("cloud.pages"),
@@ -36,7 +37,8 @@ def routes(services: Services) -> APIRouter:
 
     def render(request: Request, template: str, context: dict[str, object], status: int = 200) -> Response:
         lang = _language(request)
-        known = {"lang": lang, "t": TEXTS[lang], "path": request.url.path, "svg": chart, **context}
+        known = {"lang": lang, "t": TEXTS[lang], "path": request.url.path, "svg": chart, "legal": legal}
+        known |= context
         headers = {"Content-Language": lang, "Vary": "Accept-Language", "Content-Security-Policy": _POLICY}
         return HTMLResponse(templates.get_template(template).render(known), status, headers)
 
@@ -86,13 +88,14 @@ def _station(services: Services, name: str, lang: str) -> dict[str, object]:
     words, now_ms = Wording(lang, zone), _now_ms(services)
     figures = view.station_figures(services.store.latest([name]), words, now_ms)
     charts = {one.channel: _chart(services, station, one.channel, words, now_ms) for one in figures}
-    last = max(figures, key=lambda figure: figure.time, default=None)
     return {
         "station": station,
+        "district": view.district(station),
+        "climate_zone": climate_zone(station.lcz, lang) if station.lcz else "",
+        "as_of": words.date_time(now_ms),
         "figures": [one for one in figures if not one.technical],
         "technical": [one for one in figures if one.technical],
         "charts": charts,
-        "newest": last,
         "words": words,
         "zone": str(zone),
     }

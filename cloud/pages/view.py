@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from cloud.api.times import utc_text
+from cloud.calendar import Calendar
 from cloud.pages import chart
 from cloud.pages.texts import TEXTS
 from cloud.pages.wording import Wording
@@ -18,6 +19,7 @@ from schemas.quantities import COUNTER, QUANTITIES, SUM, VECTOR
 STALE_MS = 3_600_000
 DAY_MS = 86_400_000
 COLUMNS_MAX = 5  # of the overview; the rest is on the station's page
+_EDGE_PERCENT = 5  # nearer to an end, a label in the middle of its tick would stick out
 _TECHNICAL = ("battery",)
 _ORDER = {quantity.name: n for n, quantity in enumerate(QUANTITIES)}
 _MARKS = {"Q": "questioned", "X": "failed", "B": "failed"}
@@ -46,6 +48,7 @@ class Line:
     """One station of the overview; `cells` by column, None where it has no such value."""
 
     station: Station
+    district: str  # empty where it says nothing new
     cells: tuple[Figure | None, ...]
     newest: Figure | None
     more: int
@@ -62,6 +65,15 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A full hour below the chart; `anchor` keeps its label within the drawing."""
+
+    percent: float
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """The last 24 hours of one channel."""
 
@@ -71,7 +83,7 @@ class Chart:
     low: str
     summary: str
     description: str
-    ticks: tuple[str, ...]
+    ticks: tuple[Tick, ...]
 
 
 def overview(stations: Iterable[Station], newest: Iterable[Latest], words: Wording, now_ms: int) -> Overview:
@@ -89,11 +101,16 @@ def overview(stations: Iterable[Station], newest: Iterable[Latest], words: Wordi
         last = max(figures, key=lambda figure: figure.time, default=None)
         shown = sum(cell is not None for cell in cells)
         more = sum(not one.technical for one in figures) - shown
-        lines.append(Line(station, cells, last, more))
+        lines.append(Line(station, district(station), cells, last, more))
     labels = tuple(words.channel(channel) for channel in columns)
-    as_of = words.date_time(max((one.time_ms for one in newest), default=now_ms))
     current = sum(line.newest is not None and not line.newest.stale for line in lines)
-    return Overview(labels, tuple(lines), current, as_of)
+    return Overview(labels, tuple(lines), current, words.date_time(now_ms))
+
+
+def district(station: Station) -> str:
+    """Where the station stands, unless its name says it already."""
+    name = station.district or ""
+    return "" if name.strip().casefold() == station.name.strip().casefold() else name
 
 
 def station_figures(newest: Iterable[Latest], words: Wording, now_ms: int) -> list[Figure]:
@@ -110,25 +127,38 @@ def day_chart(channel: str, rows: Sequence[Row], words: Wording, now_ms: int) ->
     if not known:
         return None
     low, high = min(value for _, value in known), max(value for _, value in known)
-    ticks = (*(words.clock(now_ms - DAY_MS + n * DAY_MS // 4) for n in range(4)), TEXTS[words.lang]["now"])
+    ticks = _ticks(words, now_ms)
     text = TEXTS[words.lang]
     if quantity.kind in (SUM, COUNTER):
         total, most = words.amount(quantity, sum(value for _, value in known)), words.amount(quantity, high)
-        scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, high or 1.0)
+        _, top = chart.axis(0.0, high, quantity.unit, words.decimals(quantity))
+        scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, top)
         path, style, low_text = chart.bars(known, scale, rows[0].end_ms - rows[0].time_ms), "bars", "0"
         summary, description = text["total"].format(total=total), text["chart_sum"].format(total=total, high=most)
-        return Chart(path, style, words.value(quantity, high), low_text, summary, description, ticks)
+        return Chart(path, style, words.value(quantity, top), low_text, summary, description, ticks)
     if quantity.kind == VECTOR:
         scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, 360.0)
         return Chart(chart.dots(known, scale), "dots", "N", "N", "", text["last_day"], ticks)
-    scale = chart.Scale(now_ms - DAY_MS, now_ms, low, high)
-    path, high_text, low_text = chart.line(known, scale), words.value(quantity, high), words.value(quantity, low)
-    if low_text == high_text:  # as far as the page shows it, nothing changed
-        path = chart.line([(time_ms, low) for time_ms, _ in known], chart.Scale(now_ms - DAY_MS, now_ms, low, low))
+    bottom, top = chart.axis(low, high, quantity.unit, words.decimals(quantity))
+    path = chart.line(known, chart.Scale(now_ms - DAY_MS, now_ms, bottom, top))
+    ends = words.value(quantity, top), words.value(quantity, bottom)
+    if words.value(quantity, low) == words.value(quantity, high):  # as far as the page shows it, nothing changed
         steady = text["steady"].format(value=words.amount(quantity, low))
-        return Chart(path, "line", "", "", steady, f"{text['last_day']}: {steady}", ticks)
-    span = {"low": low_text, "high": words.amount(quantity, high)}
-    return Chart(path, "line", high_text, low_text, text["span"].format(**span), text["chart"].format(**span), ticks)
+        return Chart(path, "line", *ends, steady, f"{text['last_day']}: {steady}", ticks)
+    span = {"low": words.value(quantity, low), "high": words.amount(quantity, high)}
+    return Chart(path, "line", *ends, text["span"].format(**span), text["chart"].format(**span), ticks)
+
+
+def _ticks(words: Wording, now_ms: int) -> tuple[Tick, ...]:
+    """0, 6, 12 and 18 o'clock on the wall."""
+    quarters, start_ms = Calendar("PT6H", words.zone), now_ms - DAY_MS
+    ticks, time_ms = [], quarters.bounds(start_ms - 1)[1]
+    while time_ms <= now_ms:
+        percent = round((time_ms - start_ms) / DAY_MS * 100, 2)
+        anchor = "start" if percent < _EDGE_PERCENT else "end" if percent > 100 - _EDGE_PERCENT else "middle"
+        ticks.append(Tick(percent, words.clock(time_ms), anchor))
+        time_ms = quarters.bounds(time_ms)[1]
+    return tuple(ticks)
 
 
 def every_of(channel: str) -> str:

@@ -38,7 +38,11 @@ class Wording:
         """The number alone, or the point of the compass."""
         if quantity.kind == VECTOR:
             return _COMPASS[self.lang][round(value / 22.5) % 16]
-        return self.number(value, _DECIMALS.get(quantity.unit, 0))
+        return self.number(value, self.decimals(quantity))
+
+    def decimals(self, quantity: Quantity) -> int:
+        """How many digits are shown behind the comma."""
+        return _DECIMALS.get(quantity.unit, 0)
 
     def unit(self, quantity: Quantity) -> str:
         """As it stands behind the value; a direction and an index have none."""

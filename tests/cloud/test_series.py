@@ -108,7 +108,7 @@ def test_days_begin_where_the_zone_says() -> None:
 def test_what_is_no_interval_or_zone_is_told_what_is() -> None:
     with pytest.raises(EveryError, match="PT15M"):
         Calendar("PT7M", BERLIN)
-    for name in ("Mars/Base", "", "../etc/passwd", "/etc/passwd", "Europe"):
+    for name in ("Mars/Base", "", "../etc/passwd", "/etc/passwd", "Europe", "localtime", "posixrules", "right/UTC"):
         with pytest.raises(ValueError, match="Europe/Berlin"):
             zone_of(name)
 

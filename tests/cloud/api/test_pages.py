@@ -1,17 +1,23 @@
 """The plain pages: what a reader sees, in both languages."""
 
 import re
+from datetime import datetime
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloud.api.app import create_app
-from cloud.pages import chart
+from cloud.pages import chart, view
+from cloud.pages.climate_zones import climate_zone
 from cloud.pages.texts import TEXTS, language
 from cloud.pages.wording import Wording
+from cloud.series import Row
 from cloud.store import Store
+from schemas.models import Station
 from schemas.quantities import BY_NAME
 from tests.cloud.api.conftest import HOUR, NOW_MS, Registry, point
 
@@ -128,6 +134,36 @@ def test_pages_have_no_script_and_no_strangers(client: TestClient, url: str) -> 
     assert "url(" not in client.get("/assets/pages.css").text
 
 
+def test_what_the_law_wants_stands_at_the_foot(store: Store) -> None:
+    plain = read(TestClient(create_app(store, Registry())), "/")
+    assert "Impressum" not in plain.text
+    app = create_app(store, Registry(), imprint_url="https://city.example/impressum", accessibility_url="/barrierefrei")
+    for url in ("/", "/station/garten"):
+        page = read(TestClient(app), url)
+        assert {"https://city.example/impressum", "/barrierefrei"} <= set(page.links)
+        assert "Impressum" in page.text
+        assert "Barrierefreiheit" in page.text
+        assert "Datenschutz" not in page.text
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_station_s_facts_in_words(store: Store) -> None:
+    facts = {"latitude": 51.48, "longitude": 11.97, "elevation_m": 87.5, "height_m": 3, "lcz": "LCZ 2"}
+    station = Station(station="marktplatz", name="Marktplatz", district="marktplatz ", **facts)
+    client = TestClient(create_app(store, Registry(listed=[station]), now_s=lambda: NOW_MS / 1000))
+    page = read(client, "/station/marktplatz")
+    for words in (
+        "LCZ 2 (dichte mittelhohe Bebauung)",
+        "87,5\u202fm über Normalhöhennull",
+        "Messhöhe 3\u202fm über Grund",
+    ):
+        assert words.replace("\u202f", " ") in page.text
+    assert "marktplatz " not in page.text.replace("Marktplatz", "")  # a district that the name says already
+    assert "LCZ 2 (compact mid-rise)" in read(client, "/station/marktplatz?lang=en").text
+    assert climate_zone("made up", "de") == "made up"
+    assert climate_zone("d", "en") == "d (low plants)"
+
+
 def test_pages_of_nothing(client: TestClient, store: Store) -> None:
     assert "Noch keine Messwerte" in read(client, "/").text
     assert "Noch keine Messwerte" in read(client, "/station/marktplatz").text
@@ -201,3 +237,51 @@ def test_a_line_breaks_where_nothing_came() -> None:
     assert chart.line([(0, 0.0), (HOUR, 10.0), (9 * HOUR, 5.0)], scale) == "M0.0 96.0h0L100.0 4.0M900.0 50.0h0"
     assert chart.bars([(0, 0.0), (HOUR, 10.0)], scale, HOUR) == "M103.0 100V4.0H197.0V100z"
     assert chart.Scale(0, 1, 3.0, 3.0).y(3.0) == 50.0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "decimals", "ends"),
+    [
+        (3.0, 9.0, "°C", 1, (3.0, 9.0)),
+        (3.42, 3.48, "°C", 1, (2.9, 3.9)),
+        (-0.02, 0.03, "°C", 1, (-0.5, 0.5)),
+        (99.6, 100.0, "%", 0, (95.0, 100.0)),
+        (0.0, 0.4, "%", 0, (0.0, 5.0)),
+        (3.89, 3.91, "V", 2, (3.8, 4.0)),
+        (0.0, 0.0, "W/m²", 0, (0.0, 1.0)),
+    ],
+)
+def test_an_axis_spans_what_is_worth_seeing(
+    low: float, high: float, unit: str, decimals: int, ends: tuple[float, float]
+) -> None:
+    assert chart.axis(low, high, unit, decimals) == ends
+
+
+@given(
+    st.floats(-1e5, 1e5),
+    st.floats(0, 1e3),
+    st.sampled_from(["°C", "%", "hPa", "V", "mm", "1", "W/m²", "ppm", "kWh"]),
+    st.integers(0, 2),
+)
+def test_an_axis_holds_what_it_shows(low: float, more: float, unit: str, decimals: int) -> None:
+    bottom, top = chart.axis(low, low + more, unit, decimals)
+    assert bottom <= low + 1e-6
+    assert top >= low + more - 1e-6
+    assert top - bottom >= min(1.0, 10.0**-decimals) * 0.99
+
+
+@pytest.mark.parametrize(
+    ("now", "labels"),
+    [
+        ("2026-11-22T10:45:00+00:00", ["12:00", "18:00", "00:00", "06:00"]),
+        ("2026-11-22T11:00:00+00:00", ["12:00", "18:00", "00:00", "06:00", "12:00"]),
+        ("2026-03-29T10:00:00+00:00", ["12:00", "18:00", "00:00", "06:00", "12:00"]),  # a night of five hours
+    ],
+)
+def test_ticks_are_full_hours_on_the_wall(now: str, labels: list[str]) -> None:
+    now_ms = int(datetime.fromisoformat(now).timestamp() * 1000)
+    row = Row(now_ms - HOUR, now_ms, (5.0,), 1, 0)
+    drawn = view.day_chart("air_temperature", [row], Wording("de", BERLIN), now_ms)
+    assert drawn is not None
+    assert [tick.label for tick in drawn.ticks] == labels
+    assert all(0 <= tick.percent <= 100 for tick in drawn.ticks)

@@ -153,6 +153,20 @@ def test_csv_for_german_spreadsheets(client: TestClient, store: Store) -> None:
     assert empty.text.splitlines()[-1] == "2026-11-22T10:45:00Z;22.11.2026 11:45:00;;0;1"
 
 
+def test_the_german_profile_is_csv_by_itself(client: TestClient, store: Store) -> None:
+    store.write(HOURLY)
+    short, long = client.get(URL + "?profile=de"), client.get(URL + "?profile=de&format=csv")
+    assert short.headers["content-type"].startswith("text/csv")
+    assert short.content == long.content
+    assert short.content.startswith(b"\xef\xbb\xbf")
+
+
+def test_blanks_between_names_are_none_of_them(client: TestClient, store: Store) -> None:
+    store.write(HOURLY)
+    body = client.get(URL, params={"every": "PT1H", "agg": "mean, max", "tz": " UTC "}).json()
+    assert (body["aggregates"], body["time_zone"]) == (["mean", "max"], "UTC")
+
+
 def test_a_blank_where_a_plus_was_meant(client: TestClient, store: Store) -> None:
     store.write(HOURLY)
     answer = client.get(URL + "?from=2026-11-22T11:30:00+01:00")
@@ -181,7 +195,17 @@ def test_a_place_in_the_path(client: TestClient, store: Store) -> None:
         (URL + "?tz=Mars", 400, "Europe/Berlin"),
         (URL + "?format=xml", 400, "json"),
         (URL + "?include=some", 400, "all"),
-        (URL + "?profile=de", 400, "format=csv"),
+        (URL + "?profile=de&format=json", 400, "leave one of them out"),
+        (URL + "?profile=fr", 400, "`profile` is 'fr'"),
+        (URL + "?start=2026-11-22", 400, "`start` is no parameter of this address: it takes `from`"),
+        (URL + "?every=PT1H&every=P1D", 400, "`every` is given 2 times"),
+        (URL + "?every=PT1H&agg=", 400, "mean, min, max"),
+        (URL + "?from=", 400, "`from` is ''"),
+        (URL + "?tz=localtime", 400, "Europe/Berlin"),
+        (URL + "?tz=", 400, "Europe/Berlin"),
+        ("/v1/latest?stations=garten", 400, "it takes `station`, each once"),
+        ("/v1/stations?limit=5", 400, "it takes none"),
+        ("/v1/devices/kn-1/delivery?x=", 400, "it takes none"),
         ("/v1/stations/nowhere/series/co2", 404, "/v1/stations"),
         ("/v1/stations/marktplatz/series/tempo", 404, "tempo"),
         ("/v1/stations/marktplatz/series/co2", 404, "it has air_temperature"),
