@@ -118,6 +118,10 @@ def test_metrics_count_by_route_and_each_application_for_itself(client: TestClie
     assert 'klimanetz_http_requests_total{method="GET",route="/v1/stations/{station}",status="200"} 2.0' in text
     assert 'klimanetz_http_requests_total{method="GET",route="/v1/stations/{station}",status="404"} 1.0' in text
     assert "wp-login" not in text
+    client.request("BREW", "/v1/stations")
+    text = client.get("/metrics").text
+    assert 'method="other"' in text
+    assert "BREW" not in text
     assert "klimanetz_store_up 1.0" in text
     assert f"klimanetz_newest_reading_timestamp_seconds {NOW_MS / 1000:.9e}".split("e")[0] in text
     assert "klimanetz_http_requests_total{" not in TestClient(create_app(store, Registry())).get("/metrics").text
