@@ -2,7 +2,7 @@
 
 The rule: no cipher in here. `aes(key)` gives an object with `ecb(blocks) -> blocks` (encrypt, any number of
 16-byte blocks) and, for the network role's join-accept, `ecb_decrypt(blocks)`. One that brings a `cmac(message)`
-of its own (a fast library) is used as it is. `gateway.aes` is the CPython one, `edge.aes_micropython` the device's.
+of its own (a fast library) is used as it is. `gateway.lorawan.aes` is CPython's, `edge.aes_micropython` the device's.
 Specification: RFC 4493; LoRaWAN 1.0.4 section 4.3.3.
 """
 

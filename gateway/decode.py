@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gateway.codecs.codec import CodecError, Decoded
 from gateway.codecs.registry import codec
-from gateway.mapping import Unmapped
+from gateway.networks.mapping import Unmapped
 from gateway.spool import Undecoded
 from schemas.models import Link, Reading, TimeSource
 from schemas.readings import to_readings

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway import semtech_udp
-from gateway.answers import Downlink
 from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database, StorageError
 from gateway.decode import Read
-from gateway.dedup import Deduplicator, Heard, Reception
-from gateway.forwarders import Address, Forwarders
-from gateway.network import Handled, Network, Outcome
-from gateway.semtech_json import Crc
+from gateway.lorawan.answers import Downlink
+from gateway.lorawan.dedup import Deduplicator, Heard, Reception
+from gateway.lorawan.network import Handled, Network, Outcome
+from gateway.semtech import datagrams
+from gateway.semtech.forwarders import Address, Forwarders
+from gateway.semtech.objects import Crc
 from gateway.spool import GWMP, Input, Spool, Undecoded
 
 Outgoing = list[tuple[bytes, Address]]
@@ -63,17 +63,17 @@ class Radio:
         for datagram, address in batch:
             self._counters.datagrams += 1
             try:
-                parsed = semtech_udp.parse(datagram)
-            except semtech_udp.DatagramError as error:
+                parsed = datagrams.parse(datagram)
+            except datagrams.DatagramError as error:
                 self._counters.bad_datagrams += 1
                 self._faults.report("datagram", "a datagram from %s is not Semtech UDP: %s" % (address[0], error))
                 continue
-            if isinstance(parsed, semtech_udp.PushData) and self._admits(parsed.gateway, address):
+            if isinstance(parsed, datagrams.PushData) and self._admits(parsed.gateway, address):
                 pushes.append((parsed, datagram, address))
-            elif isinstance(parsed, semtech_udp.PullData) and self._admits(parsed.gateway, address):
+            elif isinstance(parsed, datagrams.PullData) and self._admits(parsed.gateway, address):
                 self._forwarders.pulled(parsed.gateway, address, parsed.version)
-                answers.append((semtech_udp.pull_ack(parsed), address))
-            elif isinstance(parsed, semtech_udp.TxAck) and parsed.error:
+                answers.append((datagrams.pull_ack(parsed), address))
+            elif isinstance(parsed, datagrams.TxAck) and parsed.error:
                 self._counters.downlinks_failed[parsed.error if parsed.error in TX_ERRORS else "OTHER"] += 1
                 self._faults.report("tx", "gateway %s did not send a downlink: %s" % (parsed.gateway, parsed.error))
         return answers + self._capture(pushes, now)
@@ -117,8 +117,8 @@ class Radio:
     def replay(self, rows: Iterable[tuple[int, Input]], now: Now) -> None:
         """What a former run captured and did not finish. Follow with a flush. Raises StorageError."""
         for input_id, row in rows:
-            parsed = semtech_udp.parse(row.payload)
-            if isinstance(parsed, semtech_udp.PushData):
+            parsed = datagrams.parse(row.payload)
+            if isinstance(parsed, datagrams.PushData):
                 self._enter(parsed, row.received_ms, input_id, now)
             if not self._left[input_id]:
                 self._spool.release([input_id])
@@ -131,7 +131,7 @@ class Radio:
         self._faults.report("gateway", line % (eui, address[0]))
         return False
 
-    def _capture(self, pushes: list[tuple[semtech_udp.PushData, bytes, Address]], now: Now) -> Outgoing:
+    def _capture(self, pushes: list[tuple[datagrams.PushData, bytes, Address]], now: Now) -> Outgoing:
         """Commits what holds frames, and only then gives the acknowledgements."""
         answers: Outgoing = []
         keep = []
@@ -140,7 +140,7 @@ class Radio:
             if any(rx.crc is Crc.OK for rx in push.frames):
                 keep.append((push, datagram, address))
             else:
-                answers.append((semtech_udp.push_ack(push), address))
+                answers.append((datagrams.push_ack(push), address))
         try:
             inputs = [Input(GWMP, "%s" % address[0], now.wall_ms, datagram) for _, datagram, address in keep]
             ids = self._spool.capture(inputs) if inputs else []
@@ -150,16 +150,16 @@ class Radio:
             return answers
         for (push, _, address), input_id in zip(keep, ids, strict=True):
             self._enter(push, now.wall_ms, input_id, now)
-            answers.append((semtech_udp.push_ack(push), address))
+            answers.append((datagrams.push_ack(push), address))
         return answers
 
-    def _enter(self, push: semtech_udp.PushData, received_ms: int, input_id: int, now: Now) -> None:
+    def _enter(self, push: datagrams.PushData, received_ms: int, input_id: int, now: Now) -> None:
         for rx in push.frames:
             if rx.crc is Crc.OK:
                 self._left[input_id] += 1
                 self._counters.frames += self._window.add(Heard(rx, received_ms, input_id), now.steady_ms)
 
-    def _note_faults(self, push: semtech_udp.PushData) -> None:
+    def _note_faults(self, push: datagrams.PushData) -> None:
         self._counters.bad_checksums += sum(rx.crc is not Crc.OK for rx in push.frames)
         self._counters.bad_objects += len(push.faults)
         if push.faults:
@@ -203,4 +203,4 @@ class Radio:
             return []
         self._counters.downlinks += 1
         self._token = (self._token + 1) % 65536
-        return [(semtech_udp.pull_resp(self._token.to_bytes(2, "big"), downlink.tx, way.version), way.address)]
+        return [(datagrams.pull_resp(self._token.to_bytes(2, "big"), downlink.tx, way.version), way.address)]

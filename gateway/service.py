@@ -13,15 +13,15 @@ from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
-from gateway.events import Events
-from gateway.forwarders import Address, Allowed, Forwarders
+from gateway.lorawan.network import Network
+from gateway.lorawan.sessions import Sessions
 from gateway.mqtt import MqttUrl
-from gateway.network import Network
+from gateway.networks.events import Events
 from gateway.ports import DeviceDirectory
 from gateway.radio import Now, Radio
-from gateway.sessions import Sessions
+from gateway.semtech.endpoint import UdpAddress, UdpEndpoint
+from gateway.semtech.forwarders import Address, Allowed, Forwarders
 from gateway.spool import GWMP, MQTT, Limits, Spool
-from gateway.udp import UdpAddress, UdpEndpoint
 from gateway.uplink import BrokerUplink, first_of
 
 REPLAY_ROWS = 500

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from gateway import mqtt
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import StorageError
-from gateway.events import Events
+from gateway.networks.events import Events
 from gateway.spool import Spool, Waiting
 from schemas import topics
 from schemas.models import Acknowledgement

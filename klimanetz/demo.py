@@ -23,7 +23,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cloud.ingest.rawlog import locked
 from cloud.mqtt import MqttUrl
 from cloud.registry import imports
-from gateway.aes import aes
+from gateway.lorawan.aes import aes
 from klimanetz import broker, services, wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Listen, Settings, load

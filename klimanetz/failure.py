@@ -8,7 +8,7 @@ from cloud.ingest.rawlog import RawLogUnavailable
 from cloud.sql import DatabaseUnavailable, DatabaseUrlError
 from cloud.store.model import StoreRefused, StoreUnavailable, StoreUrlError
 from gateway.database import StorageError
-from gateway.udp import PortError
+from gateway.semtech.endpoint import PortError
 
 EXPECTED = (
     DatabaseUnavailable, DatabaseUrlError, PortError, RawLogUnavailable, StorageError, StoreRefused, StoreUnavailable,

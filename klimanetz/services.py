@@ -16,7 +16,7 @@ from cloud.ledger.ledger import Ledger
 from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
-from gateway.udp import UdpAddress
+from gateway.semtech.endpoint import UdpAddress
 from klimanetz import wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Settings

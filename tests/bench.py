@@ -18,7 +18,7 @@ from cloud.store import open_store
 from cloud.store.model import Point, Store
 from edge.lorawan import frames, security, server
 from edge.lorawan.session import Session
-from gateway.aes import aes
+from gateway.lorawan.aes import aes
 from schemas.wire import WireReading, encode
 from tests.cloud import ingest_parts
 

@@ -42,7 +42,7 @@ PURE = (
     "simulators/weather.py", "simulators/city.py", "simulators/station.py",
 )  # fmt: skip
 SHELLS = {
-    "gateway/service.py", "gateway/mqtt.py", "gateway/udp.py", "gateway/database.py", "gateway/uplink.py",
+    "gateway/service.py", "gateway/mqtt.py", "gateway/semtech/endpoint.py", "gateway/database.py", "gateway/uplink.py",
     "schemas/export.py",
 }  # fmt: skip
 IMPURE = {"socket", "asyncio", "random", "secrets", "time", "threading", "subprocess", "os", "aiomqtt", "httpx", "paho"}

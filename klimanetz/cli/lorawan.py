@@ -1,4 +1,4 @@
-"""`klimanetz lorawan`: explain LoRaWAN frames. What a frame means is `gateway.explain`; here are words and tables."""
+"""`klimanetz lorawan`: explain LoRaWAN frames. What they mean: `gateway.lorawan.explain`; here are words and tables."""
 
 import json
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.lorawan.frames import FrameError
-from gateway.explain import Row, annotate, explain
+from gateway.lorawan.explain import Row, annotate, explain
 
 app = typer.Typer(help="Explain LoRaWAN frames.", no_args_is_help=True, add_completion=False)
 

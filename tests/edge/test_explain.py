@@ -12,8 +12,8 @@ from edge.lorawan import eu868, frames, mac, server
 from edge.lorawan.device import Device
 from edge.lorawan.frames import FrameError
 from edge.lorawan.session import Session
-from gateway.aes import aes
-from gateway.explain import annotate, explain
+from gateway.lorawan.aes import aes
+from gateway.lorawan.explain import annotate, explain
 from klimanetz.cli.lorawan import app
 
 H = bytes.fromhex

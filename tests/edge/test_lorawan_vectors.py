@@ -11,8 +11,8 @@ from edge.lorawan.airtime import lora_us
 from edge.lorawan.frames import FrameError
 from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, join_mic, session_keys
 from edge.lorawan.session import Session
-from gateway.aes import aes
-from gateway.explain import explain
+from gateway.lorawan.aes import aes
+from gateway.lorawan.explain import explain
 
 pytestmark = pytest.mark.shared
 

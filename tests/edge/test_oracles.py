@@ -11,8 +11,8 @@ from edge.lorawan import eu868, frames, mac, server
 from edge.lorawan.device import Device, Joined
 from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, session_keys
 from edge.lorawan.session import Session
-from gateway.aes import aes
-from gateway.explain import explain
+from gateway.lorawan.aes import aes
+from gateway.lorawan.explain import explain
 from tests import conftest, oracles
 
 pytestmark = pytest.mark.timeout(oracles.INSTALL_TIMEOUT_S)  # the first time, they are installed

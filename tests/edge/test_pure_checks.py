@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.aes import Aes, aes
+from gateway.lorawan.aes import Aes, aes
 from tests.edge import pure_checks
 
 ROOT = Path(__file__).resolve().parents[2]

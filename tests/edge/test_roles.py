@@ -12,7 +12,7 @@ from edge.lorawan.device import Device, Downlink, Ignored, Joined
 from edge.lorawan.frames import FrameError
 from edge.lorawan.security import DOWN, UP, data_mic, join_mic
 from edge.lorawan.session import Session
-from gateway.aes import aes
+from gateway.lorawan.aes import aes
 
 KEY = st.binary(min_size=16, max_size=16)
 ADDR, NONCE24 = st.integers(0, 2**32 - 1), st.integers(0, 2**24 - 1)

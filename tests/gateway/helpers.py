@@ -6,8 +6,8 @@ import socket
 from typing import Any
 
 from edge.lorawan.device import Device as LoRaWANDevice
-from gateway import semtech_udp
-from gateway.aes import aes
+from gateway.lorawan.aes import aes
+from gateway.semtech import datagrams
 from schemas.models import Device
 from schemas.wire import WireReading, encode
 
@@ -74,29 +74,29 @@ class Forwarder:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(5)
         self._socket.connect(server)
-        self._early: list[semtech_udp.Datagram] = []
+        self._early: list[datagrams.Datagram] = []
 
     def push(self, *objects: dict[str, Any]) -> bytes:
         """Sends frames; the token that PUSH_ACK has to repeat."""
         token = (next(self._tokens) % 65536).to_bytes(2, "big")
-        self._socket.send(semtech_udp.push_data(token, self.eui, {"rxpk": list(objects)}))
+        self._socket.send(datagrams.push_data(token, self.eui, {"rxpk": list(objects)}))
         return token
 
     def push_and_wait(self, *objects: dict[str, Any]) -> None:
         """Sends frames and waits until they are acknowledged."""
         token = self.push(*objects)
-        while self.wait_for(semtech_udp.PushAck).token != token:
+        while self.wait_for(datagrams.PushAck).token != token:
             pass
 
     def pull(self) -> None:
         """Opens the way for downlinks."""
-        self._socket.send(semtech_udp.pull_data(b"\x00\x01", self.eui))
-        self.wait_for(semtech_udp.PullAck)
+        self._socket.send(datagrams.pull_data(b"\x00\x01", self.eui))
+        self.wait_for(datagrams.PullAck)
 
-    def downlink(self) -> semtech_udp.Tx:
+    def downlink(self) -> datagrams.Tx:
         """The next frame that the gateway is told to send."""
-        answer = self.wait_for(semtech_udp.PullResp)
-        self._socket.send(semtech_udp.tx_ack(answer.token, self.eui))
+        answer = self.wait_for(datagrams.PullResp)
+        self._socket.send(datagrams.tx_ack(answer.token, self.eui))
         return answer.tx
 
     def raw(self, datagram: bytes) -> None:
@@ -108,7 +108,7 @@ class Forwarder:
                 self._early.remove(early)
                 return early
         while True:
-            parsed = semtech_udp.parse(self._socket.recv(65536))
+            parsed = datagrams.parse(self._socket.recv(65536))
             if isinstance(parsed, kind):
                 return parsed
             self._early.append(parsed)

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.counters import LINE_MAX, Faults, GatewayCounters, note_read
 from gateway.decode import Read
-from gateway.mapping import Unmapped
-from gateway.network import Outcome
+from gateway.lorawan.network import Outcome
+from gateway.networks.mapping import Unmapped
 
 
 def test_every_counter_becomes_json() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from gateway import semtech_udp
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
-from gateway.forwarders import WAYS_MAX, Forwarders
-from gateway.network import Network
+from gateway.lorawan.network import Network
+from gateway.lorawan.sessions import Sessions
 from gateway.radio import Now, Radio
-from gateway.sessions import Sessions
+from gateway.semtech import datagrams
+from gateway.semtech.forwarders import WAYS_MAX, Forwarders
 from gateway.spool import Limits, Spool
 from schemas.models import Device
 from tests.gateway.helpers import (
@@ -49,7 +49,7 @@ class Bench:
 
     def push(self, *objects: dict[str, Any], gateway: str = EUI, at_ms: float = 0) -> list[Any]:
         answers = self.radio.take([(push(*objects, gateway=gateway), ADDRESS)], Now(1000, at_ms))
-        return [semtech_udp.parse(datagram) for datagram, _ in answers]
+        return [datagrams.parse(datagram) for datagram, _ in answers]
 
     def seqs(self) -> list[int]:
         found = self.database.execute("SELECT seq FROM reading ORDER BY id")
@@ -57,7 +57,7 @@ class Bench:
 
 
 def push(*objects: dict[str, Any], gateway: str = EUI) -> bytes:
-    return semtech_udp.push_data(b"ab", gateway, {"rxpk": list(objects)})
+    return datagrams.push_data(b"ab", gateway, {"rxpk": list(objects)})
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_captured_then_acknowledged_then_decoded(bench: Bench) -> None:
     device = abp_on_air()
     (answer,) = bench.push(rxpk(device.uplink(payload(1), 1)), rxpk(device.uplink(payload(2), 1)))
-    assert answer == semtech_udp.PushAck(2, b"ab")
+    assert answer == datagrams.PushAck(2, b"ab")
     assert (bench.spool.rows["captured"], bench.seqs()) == (1, [])
     assert bench.radio.next_due_ms() == 200
     bench.radio.work(Now(1000, 199))
@@ -115,13 +115,13 @@ def test_what_a_crash_left_is_taken_up_and_nothing_twice(tmp_path: Path) -> None
 
 def test_a_late_answer_is_not_sent(tmp_path: Path) -> None:
     bench = Bench(tmp_path, otaa())
-    bench.radio.take([(semtech_udp.pull_data(b"ab", EUI), ADDRESS)], Now(1000, 0))
+    bench.radio.take([(datagrams.pull_data(b"ab", EUI), ADDRESS)], Now(1000, 0))
     device = on_air()
     bench.push(rxpk(device.join_request()))
     assert bench.radio.work(Now(1000, CLOSED), flush=True) == []
     bench.push(rxpk(device.join_request()))
     ((datagram, address),) = bench.radio.work(Now(1000, CLOSED))
-    assert (address, datagram[3]) == (ADDRESS, semtech_udp.PULL_RESP)
+    assert (address, datagram[3]) == (ADDRESS, datagrams.PULL_RESP)
     bench.database.close()
 
 

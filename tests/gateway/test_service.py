@@ -25,13 +25,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Joined
-from gateway import semtech_udp
 from gateway.counters import GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.mqtt import MqttUrl
+from gateway.semtech import datagrams
+from gateway.semtech.endpoint import PortError
 from gateway.service import GatewayConfig, run
 from gateway.spool import GWMP, Input, Spool
-from gateway.udp import PortError
 from schemas.models import Reading
 from tests.brokers import Broker, start_mosquitto
 from tests.gateway.helpers import (
@@ -445,7 +445,7 @@ def test_what_a_full_disk_held_up_at_the_start_comes_later(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.radio.RETRY_MS", 200)
-    datagram = semtech_udp.push_data(b"ab", EUI, {"rxpk": [rxpk(abp_on_air().uplink(payload(1), 1))]})
+    datagram = datagrams.push_data(b"ab", EUI, {"rxpk": [rxpk(abp_on_air().uplink(payload(1), 1))]})
     with spooled(tmp_path) as spool:
         spool.capture([Input(GWMP, "192.0.2.7", 1, datagram)])
         spool._db.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")

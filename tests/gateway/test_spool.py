@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gateway.database import SCHEMA, Database, StorageError
-from gateway.sessions import Sessions
+from gateway.lorawan.sessions import Sessions
 from gateway.spool import GWMP, MQTT, Input, Limits, Spool, Undecoded
 from schemas.models import Link, Reading, TimeSource
 

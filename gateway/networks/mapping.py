@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway import vendor_names as vendor
 from gateway.codecs.codec import numbered
+from gateway.networks import vendor_names as vendor
 from schemas.channels import ChannelError, join, split
 
 LEAVES_MAX = 200

@@ -15,10 +15,10 @@ from enum import StrEnum
 from edge.lorawan import eu868, frames, server
 from edge.lorawan.security import UP, crypt_payload, data_mic
 from edge.lorawan.session import Session
-from gateway import answers
-from gateway.aes import aes
 from gateway.decode import NOTHING, Payload, Read, decode
-from gateway.dedup import Reception
+from gateway.lorawan import answers
+from gateway.lorawan.aes import aes
+from gateway.lorawan.dedup import Reception
 from gateway.ports import DeviceDirectory, SessionStore
 from gateway.spool import Undecoded
 from schemas.models import Activation, Device, Link

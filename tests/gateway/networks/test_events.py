@@ -9,7 +9,7 @@ import pytest
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
-from gateway.events import Events
+from gateway.networks.events import Events
 from gateway.spool import Limits, Spool
 from schemas.models import Device
 from tests.gateway.helpers import DEV_EUI, Directory

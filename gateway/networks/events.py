@@ -7,10 +7,10 @@ removal of the captured event are one transaction.
 import logging
 from collections.abc import Iterable, Sequence
 
-from gateway import chirpstack
 from gateway.counters import Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database
 from gateway.decode import Read
+from gateway.networks import chirpstack
 from gateway.ports import DeviceDirectory
 from gateway.spool import MQTT, Input, Spool, Undecoded
 

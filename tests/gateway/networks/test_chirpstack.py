@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.chirpstack import OTHER_EVENTS, Uplink, event, uplink
-from gateway.semtech_json import time_of
+from gateway.networks.chirpstack import OTHER_EVENTS, Uplink, event, uplink
+from gateway.semtech.objects import time_of
 from schemas.models import Reading, TimeSource
 from tests.gateway.helpers import DEV_EUI, Directory, otaa, payload
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from edge.lorawan import mac, server
 from edge.lorawan.session import Session
-from gateway.aes import aes
-from gateway.dedup import Reception
-from gateway.semtech_json import Tx
+from gateway.lorawan.aes import aes
+from gateway.lorawan.dedup import Reception
+from gateway.semtech.objects import Tx
 
 GPS_EPOCH_S = 315964800
 LEAP_SECONDS = 18  # GPS is ahead of UTC by these since 2017

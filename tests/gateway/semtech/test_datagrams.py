@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.semtech_json import Crc, Rx, Tx
-from gateway.semtech_udp import (
+from gateway.semtech.datagrams import (
     DatagramError,
     PullAck,
     PullData,
@@ -27,6 +26,7 @@ from gateway.semtech_udp import (
     push_data,
     tx_ack,
 )
+from gateway.semtech.objects import Crc, Rx, Tx
 
 EUI = "a84041ffff1ec1f5"
 TOKEN = b"\x12\x34"

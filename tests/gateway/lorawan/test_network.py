@@ -11,12 +11,12 @@ from edge.lorawan import frames
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Downlink as DeviceDownlink
 from edge.lorawan.device import Joined
-from gateway.aes import aes
 from gateway.database import Database
-from gateway.dedup import Deduplicator, Heard, Reception
-from gateway.network import Handled, Network, Outcome
-from gateway.semtech_json import Rx
-from gateway.sessions import Sessions
+from gateway.lorawan.aes import aes
+from gateway.lorawan.dedup import Deduplicator, Heard, Reception
+from gateway.lorawan.network import Handled, Network, Outcome
+from gateway.lorawan.sessions import Sessions
+from gateway.semtech.objects import Rx
 from schemas.models import TimeSource
 from tests.gateway.helpers import (
     APP_KEY,

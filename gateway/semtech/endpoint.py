@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 
-from gateway.forwarders import Address
+from gateway.semtech.forwarders import Address
 
 BATCH_MAX = 64
 BUFFER_BYTES = 4 << 20

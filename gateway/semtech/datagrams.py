@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from gateway.semtech_json import ObjectError, Rx, Stat, Tx, rx_of, stat_of, tx_of, txpk_of
+from gateway.semtech.objects import ObjectError, Rx, Stat, Tx, rx_of, stat_of, tx_of, txpk_of
 
 PUSH_DATA, PUSH_ACK, PULL_DATA, PULL_RESP, PULL_ACK, TX_ACK = range(6)
 VERSIONS = (1, 2)

@@ -6,7 +6,7 @@ a repetition by the device after the window is a frame of its own (and `network`
 
 from dataclasses import dataclass
 
-from gateway.semtech_json import Rx
+from gateway.semtech.objects import Rx
 
 WINDOW_MS = 200  # the first receive window opens 1,000 ms after the transmission
 

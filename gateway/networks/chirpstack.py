@@ -23,9 +23,9 @@ from typing import Any
 import orjson
 
 from gateway.decode import NOTHING, Payload, Read, decode
-from gateway.mapping import map_object
+from gateway.networks.mapping import map_object
 from gateway.ports import DeviceDirectory
-from gateway.semtech_json import time_of
+from gateway.semtech.objects import time_of
 from gateway.spool import Undecoded
 from schemas.models import Link, Reading, TimeSource
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mapping import map_object
-from gateway.vendor_names import NAMES, UNITS
+from gateway.networks.mapping import map_object
+from gateway.networks.vendor_names import NAMES, UNITS
 from schemas.channels import split
 from schemas.quantities import BY_NAME, QUANTITIES
 

@@ -10,7 +10,7 @@ from typing import Any
 from edge.lorawan import eu868, frames, mac
 from edge.lorawan.frames import DataFrame, EncryptedJoinAccept, JoinAccept, JoinRequest, addr_text, eui_text
 from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, decrypt_join_accept, join_mic
-from gateway.aes import aes
+from gateway.lorawan.aes import aes
 
 Row = tuple[int, int, str, str, str]  # offset, length, hex, field, meaning
 

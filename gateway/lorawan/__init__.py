@@ -1,0 +1,1 @@
+"""The built-in LoRaWAN network role: sessions, receptions, answers, and frames explained."""
