@@ -52,6 +52,14 @@ def frm_payload_max(dr):
     return DATA_RATES[dr].mac_payload_max - 8
 
 
+def data_rate(sf, bw_hz):
+    """The index of a LoRa data rate, None where the region has none such."""
+    for i, rate in enumerate(DATA_RATES):
+        if rate.sf is not None and (rate.sf, rate.bw_hz) == (sf, bw_hz):
+            return i
+    return None
+
+
 def rx1_data_rate(uplink_dr, offset):
     """The data rate of the first receive window."""
     return max(0, uplink_dr - offset)
