@@ -390,7 +390,7 @@ def test_only_the_battery_may_lie_outside_its_span_while_in_range() -> None:
 # --- the device
 
 
-DEVICE_HALF = ("bits", "channels", "quantities", "topics", "wire", "wire_fields")
+DEVICE_HALF = ("bits", "channels", "quantities", "topics", "wire", "wire_down", "wire_fields")
 
 
 @pytest.mark.parametrize("module", DEVICE_HALF)
