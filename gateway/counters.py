@@ -36,8 +36,9 @@ class GatewayCounters:
     published: int = 0  # taken by the broker, repetitions included
     acknowledged: int = 0  # stored by the cloud for good
     bad_acknowledgements: int = 0
-    downlinks: int = 0
-    downlinks_failed: Counter[str] = field(default_factory=Counter)
+    downlinks: int = 0  # handed to gateways
+    downlinks_refused: Counter[str] = field(default_factory=Counter)  # by gateways (TX_ACK); another window is tried
+    downlinks_failed: Counter[str] = field(default_factory=Counter)  # no window took them; reason of the last
     connections: int = 0  # to the broker
     faults: int = 0  # errors of our own; each is in the log
 

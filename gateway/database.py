@@ -41,6 +41,16 @@ SCHEMA = (
     DROP TABLE dev_nonce;
     UPDATE reading SET time_rank = CASE time_rank WHEN 5 THEN 3 WHEN 3 THEN 4 WHEN 4 THEN 5 ELSE time_rank END;
     """,
+    """
+    ALTER TABLE session ADD COLUMN control TEXT;
+    CREATE TABLE downlink (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, fport INTEGER NOT NULL, payload BLOB NOT NULL,
+        confirmed INTEGER NOT NULL, reference TEXT NOT NULL, expires_ms INTEGER NOT NULL, tries INTEGER NOT NULL,
+        fcnt INTEGER);
+    CREATE INDEX downlink_device ON downlink (device);
+    CREATE TABLE stored (
+        device TEXT PRIMARY KEY, ranges TEXT NOT NULL, fresh INTEGER NOT NULL, told_ms INTEGER NOT NULL);
+    """,
 )  # one script a version; what has been released is never edited
 
 

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from edge.lorawan.control import Control
 from edge.lorawan.session import Session
 from schemas.models import Device
 
@@ -36,11 +37,14 @@ class SessionStore(Protocol):
     def is_used(self, device: str, join_key: str, dev_nonce: int) -> bool:
         """Whether a join of this device under this key had this DevNonce."""
 
-    def add(self, device: str, join_key: str, session: Session) -> None:
+    def control(self, device: str, join_nonce: int) -> Control | None:
+        """The picture of the device's radio in this session, None before it has one."""
+
+    def add(self, device: str, join_key: str, session: Session, control: Control) -> None:
         """A join that is answered now: its DevNonce is used. The one before stays until the device uses this."""
 
     def last_mic(self, device: str, join_nonce: int) -> bytes:
         """The MIC of the session's newest uplink, b"" before the first."""
 
-    def save(self, device: str, session: Session, mic: bytes) -> None:
-        """A session that has been used: its counters and newest uplink's MIC. Older ones of the device end here."""
+    def save(self, device: str, session: Session, control: Control, mic: bytes) -> None:
+        """A session that has been used, with its newest uplink's MIC. Older ones of the device end here."""

@@ -16,14 +16,14 @@ from gateway.database import Database, StorageError
 from gateway.decode import Read
 from gateway.lorawan.answers import Downlink
 from gateway.lorawan.dedup import Deduplicator, Heard, Reception
+from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Handled, Network, Outcome
+from gateway.lorawan.transmitter import Outgoing, Transmitter
 from gateway.semtech import datagrams
 from gateway.semtech.forwarders import Address, Forwarders
 from gateway.semtech.objects import Crc
 from gateway.spool import GWMP, Input, Spool, Undecoded
 
-Outgoing = list[tuple[bytes, Address]]
-TX_ERRORS = {"TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED"}
 RETRY_MS = 5000  # after the spool could not be written
 _NORMAL = {Outcome.READINGS, Outcome.UNDECODED, Outcome.EMPTY, Outcome.JOIN, Outcome.NOT_FOR_US, Outcome.RETRANSMISSION}
 _log = logging.getLogger(__name__)
@@ -41,12 +41,13 @@ class Radio:
     """From datagrams to readings in the spool."""
 
     def __init__(
-        self, database: Database, spool: Spool, network: Network, forwarders: Forwarders,
+        self, database: Database, spool: Spool, network: Network, downlinks: Downlinks, forwarders: Forwarders,
         counters: GatewayCounters, faults: Faults,
     ) -> None:  # fmt: skip
         self._database = database
         self._spool = spool
         self._network = network
+        self._downlinks = downlinks
         self._forwarders = forwarders
         self._counters = counters
         self._faults = faults
@@ -54,7 +55,7 @@ class Radio:
         self._left: Counter[int] = Counter()  # frames of a captured datagram that are not dealt with
         self._closed: list[Reception] = []  # not dealt with, in order: a frame that is overtaken is a replay
         self._retry_ms = 0.0  # not before, since the spool could not take what became of them
-        self._token = 0
+        self._transmitter = Transmitter(forwarders, counters, faults, self._sent)
 
     def take(self, batch: Sequence[tuple[bytes, Address]], now: Now) -> Outgoing:
         """Deals with datagrams and gives the answers to send. Captures all of them in one go."""
@@ -73,9 +74,8 @@ class Radio:
             elif isinstance(parsed, datagrams.PullData) and self._admits(parsed.gateway, address):
                 self._forwarders.pulled(parsed.gateway, address, parsed.version)
                 answers.append((datagrams.pull_ack(parsed), address))
-            elif isinstance(parsed, datagrams.TxAck) and parsed.error:
-                self._counters.downlinks_failed[parsed.error if parsed.error in TX_ERRORS else "OTHER"] += 1
-                self._faults.report("tx", "gateway %s did not send a downlink: %s" % (parsed.gateway, parsed.error))
+            elif isinstance(parsed, datagrams.TxAck):
+                answers += self._transmitter.answered(parsed, now.wall_ms)
         return answers + self._capture(pushes, now)
 
     def work(self, now: Now, flush: bool = False) -> Outgoing:
@@ -107,7 +107,18 @@ class Radio:
         for one in handled:
             self._count(one)
         keep_bounds(self._spool, self._counters, self._faults)
-        return [sent for one in handled if one.downlink and not flush for sent in self._downlink(one.downlink)]
+        if flush:
+            return []
+        return [out for one in handled if one.downlink for out in self._transmitter.send(one.downlink, now.wall_ms)]
+
+    def _sent(self, downlink: Downlink) -> None:
+        """A gateway has taken a downlink: an application's leaves the queue."""
+        if downlink.item:
+            try:
+                with self._database.transaction():
+                    self._downlinks.sent(downlink.item)
+            except StorageError as error:  # it goes out once more
+                self._faults.report("spool", str(error))
 
     def next_due_ms(self) -> float | None:
         """When `work` has something to do, on the steady clock."""
@@ -193,14 +204,3 @@ class Radio:
         elif one.outcome not in _NORMAL and not one.read.undecoded:  # of that there is a line already
             who = one.device or "a device"
             self._faults.report(one.outcome + who, "frame of %s: %s (%s)" % (who, one.outcome, one.detail))
-
-    def _downlink(self, downlink: Downlink) -> Outgoing:
-        way = self._forwarders.way(downlink.gateway)
-        if way is None:
-            self._counters.downlinks_failed["NO_PULL_DATA"] += 1
-            line = "gateway %s has sent no PULL_DATA, so it cannot be told to answer a device"
-            self._faults.report("way", line % downlink.gateway)
-            return []
-        self._counters.downlinks += 1
-        self._token = (self._token + 1) % 65536
-        return [(datagrams.pull_resp(self._token.to_bytes(2, "big"), downlink.tx, way.version), way.address)]

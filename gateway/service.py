@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
+from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Network
 from gateway.lorawan.sessions import Sessions
 from gateway.mqtt import MqttUrl
@@ -66,8 +67,9 @@ class _Service:
         self._spool = Spool(self._database, config.limits)
         faults = Faults(_log, time.monotonic)
         self._forwarders = Forwarders(config.gateways)
-        network = Network(directory, Sessions(self._database), config.net_id)
-        self._radio = Radio(self._database, self._spool, network, self._forwarders, counters, faults)
+        downlinks = Downlinks(self._database)
+        network = Network(directory, Sessions(self._database), downlinks, config.net_id)
+        self._radio = Radio(self._database, self._spool, network, downlinks, self._forwarders, counters, faults)
         self._events = Events(self._database, self._spool, directory, counters, faults)
         self._uplink = BrokerUplink(
             config.mqtt, config.instance, self._spool, self._events, counters, faults, config.republish_after_s

@@ -18,11 +18,11 @@ from cloud.ingest.slots import Slots
 from cloud.ingest.sort import SETTLED, sort, source
 from cloud.judge import COARSE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
-from cloud.ledger.intervals import Intervals
 from cloud.ledger.ledger import Identity, Ledger, Outcome, Provisional, Stream
 from cloud.registry.registry import Snapshot
 from cloud.store.model import Point, PointKey, PointsRejected, Store
 from schemas import topics
+from schemas.intervals import Intervals
 from schemas.models import TimeSource
 
 OWN_CODEC = "klimanetz"

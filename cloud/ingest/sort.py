@@ -9,8 +9,8 @@ store's own key (station, device, time) keeps it single.
 from collections.abc import Iterable, Mapping
 
 from cloud.ingest.item import Fate, Item
-from cloud.ledger.intervals import Intervals
 from cloud.ledger.ledger import Identity, Provisional, Stream
+from schemas.intervals import Intervals
 from schemas.models import Reading, TimeSource
 
 SETTLED = TimeSource.NETWORK  # sources up to this one are never improved on

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloud.ledger.dead_letters import DeadLetter, insert_dead_letters
 from cloud.ledger.device_status import keep_status
-from cloud.ledger.intervals import Intervals
 from cloud.sql import metadata, reading
+from schemas.intervals import Intervals
 
 received = sa.Table(
     "received",

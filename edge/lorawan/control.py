@@ -62,7 +62,7 @@ class Control:
 
     @classmethod
     def after_join(cls, accept, dr):
-        """The picture of a device that has heard this frames.JoinAccept; it joined at data rate `dr`."""
+        """The picture of a device that has heard this frames.JoinAccept or server.JoinAnswer, asked for at `dr`."""
         control = cls()
         control.link.dr = dr
         control.link.joined(accept)

@@ -23,7 +23,7 @@ from edge.lorawan.security import (
 from edge.lorawan.session import Session
 
 # A join: `JoinAnswer`, `BadMic` or `Refused`.
-JoinAnswer = namedtuple("JoinAnswer", ("phy", "session"))
+JoinAnswer = namedtuple("JoinAnswer", ("phy", "session", "rx1_dr_offset", "rx2_data_rate", "rx_delay", "cf_list"))
 
 # An uplink: one of these. `session` is the one to keep from now on; `mac` a list of edge.lorawan.mac.Command.
 Uplink = namedtuple("Uplink", ("session", "fcnt", "fport", "payload", "mac", "confirmed", "ack", "adr", "adr_ack_req"))
@@ -57,7 +57,7 @@ def accept_join(
     session = Session(
         dev_addr, nwk_skey, app_skey, 0, 0, join_nonce, request.dev_nonce, rx1_dr_offset, rx2_data_rate, rx_delay or 1
     )
-    return JoinAnswer(phy, session)
+    return JoinAnswer(phy, session, rx1_dr_offset, rx2_data_rate, rx_delay or 1, cf_list)
 
 
 def open_uplink(aes, session, frame):

@@ -1,43 +1,69 @@
-"""What the built-in network says back to a device: acknowledgements and answers to MAC commands. Pure.
+"""What the built-in network says to a device after an uplink: acknowledgement, MAC commands, a waiting downlink. Pure.
 
-Downlinks go out in the first receive window, on the uplink's frequency and data rate, by the gateway that heard the
-uplink best. Specification: LoRaWAN 1.0.4, sections 3.3 and 5; RP002-1.0.4 EU863-870.
+The rule: one frame says everything that is due, and nothing is said without a cause. FOpts come before the
+application's bytes only where both fit into a window; a waiting downlink goes before requests that can wait.
+Specification: LoRaWAN 1.0.4, sections 4.3, 5; DeviceTimeAns 5.10 (GPS time of the end of the uplink).
 """
 
 from dataclasses import dataclass
 
-from edge.lorawan import mac, server
+from edge.lorawan import adr, frames, mac, server
+from edge.lorawan.control import Control, Plan
 from edge.lorawan.session import Session
+from gateway.lorawan import windows
 from gateway.lorawan.aes import aes
 from gateway.lorawan.dedup import Reception
-from gateway.semtech.objects import Tx
+from gateway.lorawan.downlinks import Item
+from gateway.lorawan.windows import Window
 
 GPS_EPOCH_S = 315964800
-LEAP_SECONDS = 18  # GPS is ahead of UTC by these since 2017
-REQUIRED_SNR_DB = {5: -2.5, 6: -5.0, 7: -7.5, 8: -10.0, 9: -12.5, 10: -15.0, 11: -17.5, 12: -20.0}
+LEAP_SECONDS = 18  # GPS is ahead of UTC by these since 2017 (IERS Bulletin C)
+BELIEVED_MS = 5000  # a gateway whose time is further from ours is not believed
+SF_OF_DR0 = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Downlink:
-    """A frame for a gateway to send."""
+    """A frame for a device, and where it may go, the best window first. `item`: the application's, if there is one."""
 
-    gateway: str
-    tx: Tx
-
-
-def answer(session: Session, reception: Reception, ack: bool, fopts: bytes) -> tuple[Downlink | None, Session]:
-    """A downlink without a payload, and the session after it."""
-    phy, session = server.downlink(aes, session, ack=ack, fopts=fopts)
-    return first_window(reception, phy, session.rx_delay), session
+    device: str
+    phy: bytes
+    windows: tuple[Window, ...]
+    item: Item | None = None
 
 
-def first_window(reception: Reception, phy: bytes, delay_s: int) -> Downlink | None:
-    """A downlink in RX1; None where the gateway did not say enough of the uplink to answer it."""
-    rx = reception.best
-    if rx.tmst is None or rx.freq_hz is None or rx.sf is None or rx.bw_hz is None:
-        return None
-    tmst = (rx.tmst + delay_s * 1_000_000) % 2**32
-    return Downlink(rx.gateway, Tx(phy, rx.freq_hz, rx.sf, rx.bw_hz, tmst))
+def reply(
+    plan: Plan, session: Session, control: Control, opened: server.Uplink, reception: Reception, device: str,
+    item: Item | None, urgent: bool, now_s: int,
+) -> tuple[Downlink | None, Session]:  # fmt: skip
+    """What goes down after a genuine uplink, None where nothing is due or no gateway could send it; the next session.
+
+    `control` remembers the requests that are in it; `urgent`: the device waits for any answer.
+    """
+    ways = windows.after_uplink(reception, control.link)
+    if not ways:
+        return None, session
+    fopts = to_commands(opened.mac, reception)
+    roomiest = max(window.payload_max for window in ways)
+    if item is not None and len(item.payload) + len(fopts) > roomiest:
+        item = None  # until the device uses a faster data rate
+    payload = item.payload if item else b""
+    room = min(frames.FOPTS_MAX - len(fopts), roomiest - len(fopts) - len(payload))
+    fopts += control.requests(plan, opened.fcnt, opened.adr, now_s, room)
+    if not (opened.confirmed or opened.adr_ack_req or urgent or fopts or item):
+        return None, session
+    phy, session = server.downlink(
+        aes, session, payload, item.fport if item else None, ack=opened.confirmed,
+        confirmed=item.confirmed if item else False, fopts=fopts, adr=True, f_pending=item.more if item else False,
+    )  # fmt: skip
+    fitting = tuple(window for window in ways if len(payload) + len(fopts) <= window.payload_max)
+    return Downlink(device, phy, fitting, item), session
+
+
+def acknowledge(session: Session, control: Control, reception: Reception, device: str) -> tuple[Downlink, Session]:
+    """Only the acknowledgement, for a confirmed uplink that came again."""
+    phy, session = server.downlink(aes, session, ack=True, adr=True)
+    return Downlink(device, phy, windows.after_uplink(reception, control.link)), session
 
 
 def to_commands(commands: list[mac.Command], reception: Reception) -> bytes:
@@ -45,11 +71,19 @@ def to_commands(commands: list[mac.Command], reception: Reception) -> bytes:
     names = {command.name for command in commands}
     fopts = b""
     if "LinkCheckReq" in names:
-        snr, sf = reception.best.snr_db or 0, reception.best.sf or 12
-        margin = max(0, min(254, round(snr - REQUIRED_SNR_DB[sf])))
+        snr, sf = reception.best.snr_db or 0, reception.best.sf or SF_OF_DR0
+        required = adr.REQUIRED_SNR_DB[min(SF_OF_DR0 - sf, len(adr.REQUIRED_SNR_DB) - 1)]
+        margin = max(0, min(254, round(snr - required)))
         fopts += mac.build("LinkCheckAns", margin=margin, gateway_count=min(255, len(reception.gateways)))
     if "DeviceTimeReq" in names:
-        gps_ms = reception.received_ms - GPS_EPOCH_S * 1000 + LEAP_SECONDS * 1000
+        gps_ms = heard_ms(reception) - GPS_EPOCH_S * 1000 + LEAP_SECONDS * 1000
         seconds, rest_ms = divmod(gps_ms, 1000)
         fopts += mac.build("DeviceTimeAns", gps_seconds=seconds % 2**32, fraction_256ths=rest_ms * 256 // 1000)
     return fopts
+
+
+def heard_ms(reception: Reception) -> int:
+    """When the uplink was over, in UTC milliseconds: by the gateways' GPS where ours confirms it, else by our clock."""
+    times = sorted(round(one.rx.time.timestamp() * 1000) for one in reception.heard if one.rx.time is not None)
+    believed = [time_ms for time_ms in times if abs(time_ms - reception.received_ms) <= BELIEVED_MS]
+    return believed[len(believed) // 2] if believed else reception.received_ms

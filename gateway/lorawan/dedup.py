@@ -37,6 +37,11 @@ class Reception:
         return min(one.received_ms for one in self.heard)
 
     @property
+    def snr_db(self) -> float | None:
+        """The best of all gateways."""
+        return max((one.rx.snr_db for one in self.heard if one.rx.snr_db is not None), default=None)
+
+    @property
     def gateways(self) -> list[str]:
         """Who heard it, each once, the best first."""
         return list(dict.fromkeys(one.rx.gateway for one in self.heard))

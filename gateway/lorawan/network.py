@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from edge.lorawan import eu868, frames, server
+from edge.lorawan.control import EU868, Control, Plan
 from edge.lorawan.security import UP, crypt_payload, data_mic
 from edge.lorawan.session import Session
 from gateway.decode import NOTHING, Payload, Read, decode
-from gateway.lorawan import answers
+from gateway.lorawan import answers, windows
 from gateway.lorawan.aes import aes
 from gateway.lorawan.dedup import Reception
+from gateway.lorawan.downlinks import Downlinks, Item
 from gateway.ports import DeviceDirectory, SessionStore
 from gateway.spool import Undecoded
 from schemas.models import Activation, Device, Link
-
-EXTRA_CHANNELS_HZ = (867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000)
 
 
 class Outcome(StrEnum):
@@ -56,10 +56,15 @@ class Handled:
 class Network:
     """Steps from a reception to a value. `net_id` 0 and 1 are for private networks."""
 
-    def __init__(self, directory: DeviceDirectory, sessions: SessionStore, net_id: int = 0) -> None:
+    def __init__(
+        self, directory: DeviceDirectory, sessions: SessionStore, downlinks: Downlinks, net_id: int = 0,
+        plan: Plan = EU868,
+    ) -> None:  # fmt: skip
         self._directory = directory
         self._sessions = sessions
+        self._downlinks = downlinks
         self._net_id = net_id
+        self._plan = plan
 
     def handle(self, reception: Reception) -> Handled:
         """Everything that follows from one frame."""
@@ -83,16 +88,18 @@ class Network:
         join_nonce = self._sessions.join_nonce(dev_eui) + 1
         join_key = _join_key(device.app_key, request)
         used = (request.dev_nonce,) if self._sessions.is_used(dev_eui, join_key, request.dev_nonce) else ()
+        plan, cf_list = self._plan, eu868.build_cf_list(self._plan.channels_hz)
         answer = server.accept_join(
             aes, request, bytes.fromhex(device.app_key), join_nonce, self._net_id, _address(dev_eui, join_nonce),
-            used_dev_nonces=used, cf_list=eu868.build_cf_list(EXTRA_CHANNELS_HZ),
+            None, used, plan.rx1_dr_offset, plan.rx2_dr, plan.rx_delay_s, cf_list,
         )  # fmt: skip
         if isinstance(answer, server.BadMic):
             return Handled(Outcome.BAD_MIC, device.device, "JoinRequest with another AppKey")
         if isinstance(answer, server.Refused):
             return Handled(Outcome.JOIN_REFUSED, device.device, answer.reason)
-        self._sessions.add(dev_eui, join_key, answer.session)
-        downlink = answers.first_window(reception, answer.phy, eu868.JOIN_RX1_DELAY_S)
+        self._sessions.add(dev_eui, join_key, answer.session, Control.after_join(answer, _data_rate(reception) or 0))
+        ways = windows.after_join(reception)
+        downlink = answers.Downlink(device.device, answer.phy, ways) if ways else None
         return Handled(Outcome.JOIN, device.device, "session %d" % join_nonce, downlink=downlink)
 
     def _data(self, frame: frames.DataFrame, reception: Reception) -> Handled:
@@ -136,11 +143,16 @@ class Network:
         self, key: str, device: Device, opened: server.Uplink, frame: frames.DataFrame, reception: Reception
     ) -> Handled:
         session: Session = opened.session
-        fopts = answers.to_commands(opened.mac, reception)
-        downlink = None
-        if opened.confirmed or opened.adr_ack_req or fopts:
-            downlink, session = answers.answer(session, reception, opened.confirmed, fopts)
-        self._sessions.save(key, session, frame.mic)
+        now_s = reception.received_ms // 1000
+        control = self._sessions.control(key, session.join_nonce) or Control()
+        urgent = control.heard(opened.mac, opened.fcnt, _data_rate(reception), reception.snr_db, now_s)
+        item = self._waiting(device.device, opened.ack, reception.received_ms)
+        downlink, session = answers.reply(
+            self._plan, session, control, opened, reception, device.device, item, urgent, now_s
+        )
+        if downlink and downlink.item:
+            self._downlinks.tried(downlink.item, session.fcnt_down - 1)
+        self._sessions.save(key, session, control, frame.mic)
         if opened.fport in (None, 0) or not opened.payload:
             return Handled(Outcome.EMPTY, device.device, "frame %d" % opened.fcnt, downlink=downlink)
         payload = Payload(
@@ -159,9 +171,23 @@ class Network:
         handled = Handled(Outcome.RETRANSMISSION, device.device, "frame %d" % opened.fcnt)
         if not opened.confirmed:
             return handled
-        downlink, session = answers.answer(session, reception, True, b"")
-        self._sessions.save(key, session, frame.mic)
-        return replace(handled, downlink=downlink)
+        control = self._sessions.control(key, session.join_nonce) or Control()
+        downlink, session = answers.acknowledge(session, control, reception, device.device)
+        self._sessions.save(key, session, control, frame.mic)
+        return replace(handled, downlink=downlink if downlink.windows else None)
+
+    def _waiting(self, device: str, acked: bool, now_ms: int) -> Item | None:
+        """The downlink whose turn it is, once the one that the device has just confirmed is out of the way."""
+        item = self._downlinks.head(device, now_ms)
+        if item is not None and acked and item.confirmed and item.fcnt is not None:
+            self._downlinks.confirmed(item)
+            item = self._downlinks.head(device, now_ms)
+        return item
+
+
+def _data_rate(reception: Reception) -> int | None:
+    dr: int | None = eu868.data_rate(reception.best.sf, reception.best.bw_hz)
+    return dr
 
 
 def _address(dev_eui: str, join_nonce: int) -> int:

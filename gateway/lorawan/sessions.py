@@ -6,6 +6,7 @@ new one, and of several joins that nobody used the last few.
 
 import orjson
 
+from edge.lorawan.control import Control
 from edge.lorawan.frames import addr_text
 from edge.lorawan.session import Session
 from gateway.database import Database
@@ -44,6 +45,12 @@ class Sessions:
         row = self._db.execute(sql, (device, join_nonce)).fetchone()
         return (row and row[0]) or b""
 
+    def control(self, device: str, join_nonce: int) -> Control | None:
+        """The picture of the device's radio in this session, None before it has one."""
+        sql = "SELECT control FROM session WHERE device = ? AND join_nonce = ?"
+        row = self._db.execute(sql, (device, join_nonce)).fetchone()
+        return Control(orjson.loads(row[0])) if row and row[0] else None
+
     def is_used(self, device: str, join_key: str, dev_nonce: int) -> bool:
         """Whether a join of this device under this key had this DevNonce."""
         found = self._db.execute(  # '': from a time when keys were not noted
@@ -52,24 +59,26 @@ class Sessions:
         )
         return found.fetchone() is not None
 
-    def add(self, device: str, join_key: str, session: Session) -> None:
+    def add(self, device: str, join_key: str, session: Session, control: Control) -> None:
         """A join that is answered now: its DevNonce is used, its join nonce the newest."""
         with self._db.transaction():
             self._db.execute("INSERT INTO used_nonce VALUES (?, ?, ?)", (device, join_key, session.dev_nonce))
             self._db.execute("INSERT OR REPLACE INTO joined VALUES (?, ?)", (device, session.join_nonce))
-            self._put(device, session)
+            self._put(device, session, control)
             self._db.execute(
                 "DELETE FROM session WHERE device = ?1 AND json_extract(state, '$.fcnt_up') = 0 AND join_nonce NOT IN ("
                 "SELECT join_nonce FROM session WHERE device = ?1 ORDER BY join_nonce DESC LIMIT ?2)",
                 (device, JOINS_KEPT),
             )
 
-    def save(self, device: str, session: Session, mic: bytes) -> None:
-        """A session that has been used: its counters and newest uplink's MIC. Older ones of the device end here."""
+    def save(self, device: str, session: Session, control: Control, mic: bytes) -> None:
+        """A session that has been used, with its newest uplink's MIC. Older ones of the device end here."""
         with self._db.transaction():
-            self._put(device, session, mic)
+            self._put(device, session, control, mic)
             self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))
 
-    def _put(self, device: str, session: Session, mic: bytes | None = None) -> None:
-        row = (device, session.join_nonce, addr_text(session.dev_addr), orjson.dumps(session.to_dict()).decode(), mic)
-        self._db.execute("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)", row)
+    def _put(self, device: str, session: Session, control: Control, mic: bytes | None = None) -> None:
+        state, radio = orjson.dumps(session.to_dict()).decode(), orjson.dumps(control.to_dict()).decode()
+        row = (device, session.join_nonce, addr_text(session.dev_addr), state, mic, radio)
+        sql = "INSERT OR REPLACE INTO session (device, join_nonce, dev_addr, state, last_mic, control)"
+        self._db.execute(sql + " VALUES (?, ?, ?, ?, ?, ?)", row)

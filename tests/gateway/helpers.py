@@ -93,10 +93,10 @@ class Forwarder:
         self._socket.send(datagrams.pull_data(b"\x00\x01", self.eui))
         self.wait_for(datagrams.PullAck)
 
-    def downlink(self) -> datagrams.Tx:
-        """The next frame that the gateway is told to send."""
+    def downlink(self, error: str | None = None) -> datagrams.Tx:
+        """The next frame that the gateway is told to send; it says that it will, or why not."""
         answer = self.wait_for(datagrams.PullResp)
-        self._socket.send(datagrams.tx_ack(answer.token, self.eui))
+        self._socket.send(datagrams.tx_ack(answer.token, self.eui, error))
         return answer.tx
 
     def raw(self, datagram: bytes) -> None:

@@ -366,9 +366,13 @@ def test_the_downlink_takes_the_way_of_the_pull(broker: Broker, tmp_path: Path) 
         running.until(lambda c: c.downlinks_failed["NO_PULL_DATA"] == 1)
         down.pull()
         up.push_and_wait(rxpk(device.join_request()))
-        assert isinstance(device.on_join_accept(down.downlink().phy), Joined)
-        up.raw(b"\x02\x00\x01\x05" + bytes.fromhex(EUI) + b'{"txpk_ack":{"error":"TOO_LATE"}}')
-        running.until(lambda c: c.downlinks_failed["TOO_LATE"] == 1)
+        rx1 = down.downlink(error="TOO_LATE")
+        rx2 = down.downlink()
+        assert (rx1.tmst, rx1.freq_hz, rx1.sf) == (708016819 + 5_000_000, 868_100_000, 9)
+        assert (rx2.tmst, rx2.freq_hz, rx2.sf) == (708016819 + 6_000_000, 869_525_000, 12)
+        assert isinstance(device.on_join_accept(rx2.phy), Joined)
+        running.until(lambda c: c.downlinks_refused["TOO_LATE"] == 1)
+        assert running.counters.downlinks_failed["TOO_LATE"] == 0
 
 
 def test_over_tls(brokers: Callable[[str], Broker], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

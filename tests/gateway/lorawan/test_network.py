@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from edge.lorawan import frames
+from edge.lorawan.control import EU868, Control
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Downlink as DeviceDownlink
 from edge.lorawan.device import Joined
 from gateway.database import Database
 from gateway.lorawan.aes import aes
 from gateway.lorawan.dedup import Deduplicator, Heard, Reception
+from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Handled, Network, Outcome
 from gateway.lorawan.sessions import Sessions
 from gateway.semtech.objects import Rx
@@ -35,6 +37,7 @@ from tests.gateway.helpers import (
 )
 
 NOW_MS = 1_795_000_000_000
+QUIET = EU868._replace(channels_hz=(), status_every_s=0)  # asks nothing of devices
 TMST = 2**32 - 1_000_000  # so that every answer wraps
 
 
@@ -55,19 +58,20 @@ def joined(network: Network, device: LoRaWANDevice) -> Handled:
     handled = network.handle(heard(device.join_request()))
     assert handled.outcome is Outcome.JOIN, handled
     assert handled.downlink is not None
-    assert isinstance(device.on_join_accept(handled.downlink.tx.phy), Joined)
+    assert isinstance(device.on_join_accept(handled.downlink.phy), Joined)
     return handled
 
 
 def network(database: Database, *devices: Any) -> Network:
-    return Network(Directory(*(devices or (otaa(),))), Sessions(database))
+    return Network(Directory(*(devices or (otaa(),))), Sessions(database), Downlinks(database), plan=QUIET)
 
 
 def test_a_device_joins_and_its_readings_come_out(database: Database) -> None:
     net, device = network(database), on_air()
-    tx = joined(net, device).downlink.tx  # type: ignore[union-attr]
-    assert (tx.tmst, tx.freq_hz, tx.sf, tx.bw_hz, tx.inverted) == (4_000_000, 868_300_000, 9, 125000, True)
-    assert len(device.link.usable_channels()) == 8
+    rx1, rx2 = joined(net, device).downlink.windows  # type: ignore[union-attr]
+    assert (rx1.gateway, rx1.tmst, rx1.freq_hz, rx1.dr, rx1.power_dbm) == (EUI, 4_000_000, 868_300_000, 3, 14)
+    assert (rx2.gateway, rx2.tmst, rx2.freq_hz, rx2.dr, rx2.power_dbm) == (EUI, 5_000_000, 869_525_000, 0, 27)
+    assert len(device.link.usable_channels()) == 3
     handled = net.handle(heard(device.uplink(payload(4711), 1), OTHER_EUI))
     assert (handled.outcome, handled.device, handled.downlink) == (Outcome.READINGS, "kn-0001", None)
     (reading,) = handled.read.readings
@@ -104,7 +108,9 @@ def test_personalised_devices(database: Database) -> None:
     net, device = network(database, neighbour, abp(codec="cayenne-lpp")), abp_on_air()
     (reading,) = net.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert (reading.device, reading.generation, reading.seq) == ("kn-0002", 0, 0)
-    again = Network(Directory(abp(codec="cayenne-lpp")), Sessions(database))  # what a session knows is in the store
+    again = Network(
+        Directory(abp(codec="cayenne-lpp")), Sessions(database), Downlinks(database)
+    )  # what a session knows is in the store
     assert again.handle(heard(abp_on_air().uplink(bytes.fromhex("01670110"), 1))).outcome is Outcome.RETRANSMISSION
     (reading,) = again.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert reading.seq == 1
@@ -159,7 +165,7 @@ def test_a_device_that_counts_anew_after_65536_frames_is_known(database: Databas
     device = abp_on_air()
     session = device.session
     assert session is not None
-    sessions.save("kn-0002", session.advanced(fcnt_up=70_000), b"last")
+    sessions.save("kn-0002", session.advanced(fcnt_up=70_000), Control(), b"last")
     handled = net.handle(heard(device.uplink(payload(1), 1)))
     assert handled.outcome is Outcome.REPLAY
     assert handled.read.undecoded is not None
@@ -178,8 +184,8 @@ def test_a_confirmed_uplink_is_acknowledged_as_often_as_it_comes(database: Datab
         handled = net.handle(heard(phy))
         assert handled.outcome is outcome
         assert handled.downlink is not None
-        assert handled.downlink.tx.tmst == 0  # one second later
-        answer = device.on_downlink(handled.downlink.tx.phy)
+        assert handled.downlink.windows[0].tmst == 0  # one second later
+        answer = device.on_downlink(handled.downlink.phy)
         assert isinstance(answer, DeviceDownlink)
         assert answer.ack
         fcnts.append(answer.fcnt)
@@ -217,7 +223,7 @@ def test_a_device_with_new_keys_may_count_its_joins_anew(database: Database) -> 
         request = fresh.join_request()
         handled = rekeyed.handle(heard(request))
         assert handled.outcome is Outcome.JOIN
-        assert isinstance(fresh.on_join_accept(handled.downlink.tx.phy), Joined)  # type: ignore[union-attr]
+        assert isinstance(fresh.on_join_accept(handled.downlink.phy), Joined)  # type: ignore[union-attr]
         assert rekeyed.handle(heard(request)).outcome is Outcome.JOIN_REFUSED
         assert rekeyed.handle(heard(fresh.uplink(payload(1), 1))).outcome is Outcome.READINGS
 
@@ -263,7 +269,7 @@ def test_the_network_answers_what_a_device_asks(database: Database) -> None:
     device.request("DeviceTimeReq")
     handled = net.handle(heard(device.uplink(payload(1), 1), OTHER_EUI))
     assert handled.downlink is not None
-    answer = device.on_downlink(handled.downlink.tx.phy)
+    answer = device.on_downlink(handled.downlink.phy)
     assert isinstance(answer, DeviceDownlink)
     assert {c.name: c.fields for c in answer.mac} == {
         "LinkCheckAns": {"margin": 17, "gateway_count": 2},
@@ -274,7 +280,7 @@ def test_the_network_answers_what_a_device_asks(database: Database) -> None:
 def test_a_device_that_is_never_answered_asks_and_is_answered(database: Database) -> None:
     net, device = network(database), on_air()
     joined(net, device)
-    answers = [net.handle(heard(device.uplink(payload(n), 1))).downlink for n in range(1, 70)]
+    answers = [net.handle(heard(device.uplink(payload(n), 1), snr_db=-5)).downlink for n in range(1, 70)]
     assert any(answers)
     assert not any(answers[:60])
 

@@ -1,0 +1,85 @@
+"""What waits to be sent to devices: a short queue for each, on the disk. Class A: one goes out with the next uplink.
+
+The rule: every item leaves the queue in a way that is counted: sent (a confirmed one: acknowledged by the device),
+expired, tried too often, or pushed out by newer ones. An item with a `reference` replaces the one before of that name.
+Writes belong inside `database.transaction()`; all raise StorageError.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from gateway.database import Database
+
+WAITING_MAX = 16  # for one device
+EXPIRES_MS = 7 * 86_400_000
+TRIES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One downlink of an application. `fcnt`: of a confirmed one, the frame that has gone out and is not answered."""
+
+    id: int
+    device: str
+    fport: int
+    payload: bytes
+    confirmed: bool
+    tries: int
+    fcnt: int | None
+    more: bool  # others wait behind it
+
+
+class Downlinks:
+    """The queue; `ended` counts how items left it, by reason."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.ended: Counter[str] = Counter()
+
+    def add(
+        self, device: str, fport: int, payload: bytes, now_ms: int, confirmed: bool = False, reference: str = ""
+    ) -> None:
+        """Puts one at the end of the device's queue."""
+        with self._db.transaction():
+            if reference:
+                sql = "DELETE FROM downlink WHERE device = ? AND reference = ?"
+                self.ended["replaced"] += self._db.execute(sql, (device, reference)).rowcount
+            self._db.execute(
+                "INSERT INTO downlink (device, fport, payload, confirmed, reference, expires_ms, tries)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0)",
+                (device, fport, payload, confirmed, reference, now_ms + EXPIRES_MS),
+            )
+            sql = "SELECT id FROM downlink WHERE device = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
+            for (oldest,) in self._db.execute(sql, (device, WAITING_MAX)).fetchall():
+                self._end(oldest, "too_many")
+
+    def head(self, device: str, now_ms: int) -> Item | None:
+        """The next one to send; what has expired or was tried too often ends here."""
+        sql = "SELECT id, fport, payload, confirmed, tries, fcnt, expires_ms FROM downlink WHERE device = ? ORDER BY id"
+        rows = self._db.execute(sql, (device,)).fetchall()
+        for n, (id_, fport, payload, confirmed, tries, fcnt, expires_ms) in enumerate(rows):
+            if expires_ms <= now_ms or tries >= TRIES_MAX:
+                self._end(id_, "expired" if expires_ms <= now_ms else "unanswered")
+                continue
+            return Item(id_, device, fport, payload, bool(confirmed), tries, fcnt, n + 1 < len(rows))
+        return None
+
+    def tried(self, item: Item, fcnt: int) -> None:
+        """It is about to be sent in a frame with this downlink counter."""
+        self._db.execute("UPDATE downlink SET tries = tries + 1, fcnt = ? WHERE id = ?", (fcnt, item.id))
+
+    def sent(self, item: Item) -> None:
+        """A gateway has taken it: done, unless the device is to confirm it."""
+        if not item.confirmed:
+            self._end(item.id, "sent")
+
+    def confirmed(self, item: Item) -> None:
+        """The device has confirmed it."""
+        self._end(item.id, "confirmed")
+
+    def waiting(self) -> int:
+        """How many there are, for all devices."""
+        return int(self._db.execute("SELECT count(*) FROM downlink").fetchone()[0])
+
+    def _end(self, item_id: int, how: str) -> None:
+        self.ended[how] += self._db.execute("DELETE FROM downlink WHERE id = ?", (item_id,)).rowcount
