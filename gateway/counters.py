@@ -36,6 +36,7 @@ class GatewayCounters:
     published: int = 0  # taken by the broker, repetitions included
     acknowledged: int = 0  # stored by the cloud for good
     bad_acknowledgements: int = 0
+    bad_commands: int = 0  # for devices that cannot be told them
     downlinks: int = 0  # handed to gateways
     downlinks_refused: Counter[str] = field(default_factory=Counter)  # by gateways (TX_ACK); another window is tried
     downlinks_failed: Counter[str] = field(default_factory=Counter)  # no window took them; reason of the last

@@ -10,6 +10,9 @@ from schemas.models import Device
 class DeviceDirectory(Protocol):
     """Who is who. EUIs and addresses are lower-case hex, most significant byte first. Answers at once, from memory."""
 
+    def by_name(self, device: str) -> Device | None:
+        """The device of this name."""
+
     def by_dev_eui(self, dev_eui: str) -> Device | None:
         """The LoRaWAN device with this EUI."""
 

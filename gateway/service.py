@@ -23,6 +23,7 @@ from gateway.radio import Now, Radio
 from gateway.semtech.endpoint import UdpAddress, UdpEndpoint
 from gateway.semtech.forwarders import Address, Allowed, Forwarders
 from gateway.spool import GWMP, MQTT, Limits, Spool
+from gateway.tell import Tell
 from gateway.uplink import BrokerUplink, first_of
 
 REPLAY_ROWS = 500
@@ -68,11 +69,20 @@ class _Service:
         faults = Faults(_log, time.monotonic)
         self._forwarders = Forwarders(config.gateways)
         downlinks = Downlinks(self._database)
-        network = Network(directory, Sessions(self._database), downlinks, config.net_id)
+        tell = Tell(self._database, directory, downlinks, counters, faults)
+        network = Network(directory, Sessions(self._database), downlinks, tell, config.net_id)
         self._radio = Radio(self._database, self._spool, network, downlinks, self._forwarders, counters, faults)
         self._events = Events(self._database, self._spool, directory, counters, faults)
         self._uplink = BrokerUplink(
-            config.mqtt, config.instance, self._spool, self._events, counters, faults, config.republish_after_s
+            config.mqtt,
+            config.instance,
+            self._database,
+            self._spool,
+            self._events,
+            tell,
+            counters,
+            faults,
+            config.republish_after_s,
         )
         self._config = config
         self._udp: UdpEndpoint | None = None

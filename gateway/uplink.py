@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import aiomqtt
@@ -19,9 +20,10 @@ from pydantic import ValidationError
 
 from gateway import mqtt
 from gateway.counters import Faults, GatewayCounters
-from gateway.database import StorageError
+from gateway.database import Database, StorageError
 from gateway.networks.events import Events
 from gateway.spool import Spool, Waiting
+from gateway.tell import Tell
 from schemas import topics
 from schemas.models import Acknowledgement
 
@@ -31,21 +33,23 @@ EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written
 STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
 _log = logging.getLogger(__name__)
-SUBSCRIPTIONS = (topics.topic(topics.ACK, "+"), topics.CHIRPSTACK_EVENTS)
+SUBSCRIPTIONS = (topics.topic(topics.ACK, "+"), topics.topic(topics.DOWN, "+"), topics.CHIRPSTACK_EVENTS)
 
 
 class BrokerUplink:
     """Runs until it is cancelled, with the broker or without."""
 
     def __init__(
-        self, url: mqtt.MqttUrl, instance: str, spool: Spool, events: Events, counters: GatewayCounters, faults: Faults,
-        republish_after_s: float = 300,
+        self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, tell: Tell,
+        counters: GatewayCounters, faults: Faults, republish_after_s: float = 300,
     ) -> None:  # fmt: skip
         self._url = url
         self._instance = instance
         self._status_topic = topics.topic(topics.STATUS, instance)
+        self._database = database
         self._spool = spool
         self._events = events
+        self._tell = tell
         self._counters = counters
         self._faults = faults
         self._republish_after_s = republish_after_s
@@ -95,7 +99,7 @@ class BrokerUplink:
             self._counters.connections += 1
             self.connected = True
             try:
-                await first_of(self._publish(client), self._listen(client), self._tell(client, status))
+                await first_of(self._publish(client), self._listen(client), self._say(client, status))
             finally:
                 self.connected = False
                 if not client._disconnected.done():
@@ -145,11 +149,12 @@ class BrokerUplink:
             batch = [message]
             while len(messages) and len(batch) < EVENTS_MAX:
                 batch.append(await anext(messages))
-            acks = [m for m in batch if m.topic.value.startswith(topics.PREFIX)]
+            told = [m for m in batch if m.topic.value.startswith(topics.PREFIX)]
             events = [m for m in batch if not m.topic.value.startswith(topics.PREFIX)]
-            for one in acks:
-                self._acknowledged(one)
-                mqtt.acknowledge(client, one)
+            if told:
+                await self._until_it_works(partial(self._told, told))
+                for one in told:
+                    mqtt.acknowledge(client, one)
             if events:
                 await self._take(client, events)
 
@@ -171,20 +176,27 @@ class BrokerUplink:
                 self._faults.report("capture", "%s; events are not acknowledged until then" % error)
                 await asyncio.sleep(RETRY_S)
 
-    def _acknowledged(self, message: aiomqtt.Message) -> None:
+    def _told(self, messages: list[aiomqtt.Message]) -> None:
+        """What the cloud says to us and to devices, in one transaction. Raises StorageError."""
+        with self._database.transaction():
+            for message in messages:
+                self._from_cloud(message)
+
+    def _from_cloud(self, message: aiomqtt.Message) -> None:
         try:
-            _, device = topics.parse(message.topic.value)
+            kind, device = topics.parse(message.topic.value)
+            if kind == topics.DOWN:
+                self._tell.command(device, _bytes(message.payload), time.time_ns() // 1_000_000)
+                return
             stored = Acknowledgement.model_validate_json(_bytes(message.payload)).stored
         except (topics.TopicError, ValidationError) as error:
             self._counters.bad_acknowledgements += 1
             self._faults.report("ack", "%s is not an acknowledgement: %s" % (message.topic, str(error).split("\n")[0]))
             return
-        try:
-            self._counters.acknowledged += self._spool.forget(device, stored)
-        except StorageError as error:  # what stays is published again and acknowledged again
-            self._faults.report("spool", str(error))
+        self._counters.acknowledged += self._spool.forget(device, stored)
+        self._tell.acknowledged(device, stored)
 
-    async def _tell(self, client: aiomqtt.Client, status: Callable[[], dict[str, object]]) -> None:
+    async def _say(self, client: aiomqtt.Client, status: Callable[[], dict[str, object]]) -> None:
         while True:
             await client.publish(self._status_topic, _status(True, status()), qos=1, retain=True)
             await asyncio.sleep(60)

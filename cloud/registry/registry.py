@@ -74,6 +74,9 @@ class Registry:
     def station(self, station: str) -> Station | None:
         return self.snapshot().stations.get(station)
 
+    def by_name(self, device: str) -> Device | None:
+        return self.snapshot().devices.get(device)
+
     def by_dev_eui(self, dev_eui: str) -> Device | None:
         """The device with an EUI (lower-case hex, most significant byte first)."""
         return self.snapshot().by_dev_eui.get(dev_eui)

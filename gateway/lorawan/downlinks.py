@@ -43,7 +43,7 @@ class Downlinks:
         with self._db.transaction():
             if reference:
                 sql = "DELETE FROM downlink WHERE device = ? AND reference = ?"
-                self.ended["replaced"] += self._db.execute(sql, (device, reference)).rowcount
+                self._left("replaced", self._db.execute(sql, (device, reference)).rowcount)
             self._db.execute(
                 "INSERT INTO downlink (device, fport, payload, confirmed, reference, expires_ms, tries)"
                 " VALUES (?, ?, ?, ?, ?, ?, 0)",
@@ -82,4 +82,8 @@ class Downlinks:
         return int(self._db.execute("SELECT count(*) FROM downlink").fetchone()[0])
 
     def _end(self, item_id: int, how: str) -> None:
-        self.ended[how] += self._db.execute("DELETE FROM downlink WHERE id = ?", (item_id,)).rowcount
+        self._left(how, self._db.execute("DELETE FROM downlink WHERE id = ?", (item_id,)).rowcount)
+
+    def _left(self, how: str, number: int) -> None:
+        if number:
+            self.ended[how] += number

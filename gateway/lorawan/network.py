@@ -23,6 +23,7 @@ from gateway.lorawan.dedup import Reception
 from gateway.lorawan.downlinks import Downlinks, Item
 from gateway.ports import DeviceDirectory, SessionStore
 from gateway.spool import Undecoded
+from gateway.tell import Tell
 from schemas.models import Activation, Device, Link
 
 
@@ -57,12 +58,14 @@ class Network:
     """Steps from a reception to a value. `net_id` 0 and 1 are for private networks."""
 
     def __init__(
-        self, directory: DeviceDirectory, sessions: SessionStore, downlinks: Downlinks, net_id: int = 0,
+        self, directory: DeviceDirectory, sessions: SessionStore, downlinks: Downlinks, tell: Tell,
+        net_id: int = 0,
         plan: Plan = EU868,
     ) -> None:  # fmt: skip
         self._directory = directory
         self._sessions = sessions
         self._downlinks = downlinks
+        self._tell = tell
         self._net_id = net_id
         self._plan = plan
 
@@ -146,6 +149,7 @@ class Network:
         now_s = reception.received_ms // 1000
         control = self._sessions.control(key, session.join_nonce) or Control()
         urgent = control.heard(opened.mac, opened.fcnt, _data_rate(reception), reception.snr_db, now_s)
+        self._tell.heard(device.device, reception.received_ms)
         item = self._waiting(device.device, opened.ack, reception.received_ms)
         downlink, session = answers.reply(
             self._plan, session, control, opened, reception, device.device, item, urgent, now_s

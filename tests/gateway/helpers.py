@@ -34,6 +34,9 @@ class Directory:
     def __init__(self, *devices: Device) -> None:
         self.devices = list(devices)
 
+    def by_name(self, device: str) -> Device | None:
+        return next((d for d in self.devices if d.device == device), None)
+
     def by_dev_eui(self, dev_eui: str) -> Device | None:
         return next((d for d in self.devices if d.dev_eui == dev_eui), None)
 

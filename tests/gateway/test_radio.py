@@ -16,6 +16,7 @@ from gateway.radio import Now, Radio
 from gateway.semtech import datagrams
 from gateway.semtech.forwarders import WAYS_MAX, Forwarders
 from gateway.spool import Limits, Spool
+from gateway.tell import Tell
 from schemas.models import Device
 from tests.gateway.helpers import (
     DEV_ADDR,
@@ -45,8 +46,9 @@ class Bench:
         self.directory = Directory(*devices)
         self.counters, self.forwarders = GatewayCounters(), Forwarders()
         downlinks = Downlinks(self.database)
-        self.network = Network(self.directory, Sessions(self.database), downlinks)
         faults = Faults(logging.getLogger(__name__), lambda: 0)
+        tell = Tell(self.database, self.directory, downlinks, self.counters, faults)
+        self.network = Network(self.directory, Sessions(self.database), downlinks, tell)
         self.radio = Radio(self.database, self.spool, self.network, downlinks, self.forwarders, self.counters, faults)
 
     def push(self, *objects: dict[str, Any], gateway: str = EUI, at_ms: float = 0) -> list[Any]:

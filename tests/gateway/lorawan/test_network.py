@@ -1,6 +1,7 @@
 """The network role with the real device role: joins, data, what is refused and why, and what a crash may repeat."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from edge.lorawan.control import EU868, Control
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Downlink as DeviceDownlink
 from edge.lorawan.device import Joined
+from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
 from gateway.lorawan.aes import aes
 from gateway.lorawan.dedup import Deduplicator, Heard, Reception
@@ -19,6 +21,7 @@ from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Handled, Network, Outcome
 from gateway.lorawan.sessions import Sessions
 from gateway.semtech.objects import Rx
+from gateway.tell import Tell
 from schemas.models import TimeSource
 from tests.gateway.helpers import (
     APP_KEY,
@@ -63,7 +66,9 @@ def joined(network: Network, device: LoRaWANDevice) -> Handled:
 
 
 def network(database: Database, *devices: Any) -> Network:
-    return Network(Directory(*(devices or (otaa(),))), Sessions(database), Downlinks(database), plan=QUIET)
+    directory, downlinks = Directory(*(devices or (otaa(),))), Downlinks(database)
+    tell = Tell(database, directory, downlinks, GatewayCounters(), Faults(logging.getLogger(__name__), lambda: 0))
+    return Network(directory, Sessions(database), downlinks, tell, plan=QUIET)
 
 
 def test_a_device_joins_and_its_readings_come_out(database: Database) -> None:
@@ -108,9 +113,7 @@ def test_personalised_devices(database: Database) -> None:
     net, device = network(database, neighbour, abp(codec="cayenne-lpp")), abp_on_air()
     (reading,) = net.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert (reading.device, reading.generation, reading.seq) == ("kn-0002", 0, 0)
-    again = Network(
-        Directory(abp(codec="cayenne-lpp")), Sessions(database), Downlinks(database)
-    )  # what a session knows is in the store
+    again = network(database, abp(codec="cayenne-lpp"))  # what a session knows is in the store
     assert again.handle(heard(abp_on_air().uplink(bytes.fromhex("01670110"), 1))).outcome is Outcome.RETRANSMISSION
     (reading,) = again.handle(heard(device.uplink(bytes.fromhex("01670110"), 1))).read.readings
     assert reading.seq == 1
