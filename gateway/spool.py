@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.database import Database, StorageError
+from schemas.intervals import Intervals
 from schemas.models import Link, Range, Reading, TimeSource
 
 GWMP, MQTT = "gwmp", "mqtt"
@@ -58,7 +59,7 @@ class Limits:
     """Rows kept in each table."""
 
     captured: int = 200_000
-    reading: int = 1_000_000
+    reading: int = 1_152_000  # 400 stations for 30 days at 15 minutes
     undecoded: int = 20_000
 
 
@@ -70,7 +71,7 @@ class Spool:
         self._limits = limits or Limits()
         self._rows: dict[str, int] = {}
         self._rollbacks = -1
-        self._given_to = 0  # id of the last reading that was given out to be published
+        self._given = Intervals()  # ids of the readings that were given out to be published
 
     @property
     def rows(self) -> dict[str, int]:
@@ -133,15 +134,19 @@ class Spool:
         )
         return [Undecoded(r[0], r[1], r[2], r[3], r[4], Link.model_validate_json(r[5])) for r in found]
 
-    def waiting(self, after_id: int, rows_max: int, bytes_max: int = ROUND_BYTES) -> list[Waiting]:
-        """A round of readings to publish, oldest first.
+    def last_id(self) -> int:
+        """The newest reading's, 0 where there is none."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM reading").fetchone()[0])
+
+    def waiting(self, after_id: int, rows_max: int, bytes_max: int = ROUND_BYTES, to_id: int = 2**62) -> list[Waiting]:
+        """A round of readings to publish, oldest first, of those behind `after_id` and not behind `to_id`.
 
         Those that one acknowledgement names, of the same device, generation and seq, are in the same round, if they fit
         into one at all.
         """
         found = self._db.execute(
-            "SELECT id, device, generation, seq, body FROM reading WHERE id > ? ORDER BY id LIMIT ?",
-            (after_id, rows_max + 1),
+            "SELECT id, device, generation, seq, body FROM reading WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (after_id, to_id, rows_max + 1),
         )
         taken: list[Waiting] = []
         bytes_taken = whole = 0  # `whole`: rows before the frame that is being taken
@@ -154,7 +159,8 @@ class Spool:
                 taken = taken[:whole] or taken
                 break
             taken.append(Waiting(id_, device, seq is not None, body))
-        self._given_to = max(self._given_to, taken[-1].id if taken else 0)
+        if taken:
+            self._given.add(taken[0].id, taken[-1].id)
         return taken
 
     def forget(self, device: str, stored: Sequence[Range]) -> int:
@@ -165,10 +171,12 @@ class Spool:
         rows, gone = self.rows, 0
         with self._db.transaction():
             for generation, first, last in stored:
-                gone += self._db.execute(
-                    "DELETE FROM reading WHERE device = ? AND generation = ? AND seq BETWEEN ? AND ? AND id <= ?",
-                    (device, generation, first, last, self._given_to),
-                ).rowcount
+                for low, high in self._given:
+                    gone += self._db.execute(
+                        "DELETE FROM reading WHERE device = ? AND generation = ? AND seq BETWEEN ? AND ?"
+                        " AND id BETWEEN ? AND ?",
+                        (device, generation, first, last, low, high),
+                    ).rowcount
         rows["reading"] -= gone
         return gone
 

@@ -1,9 +1,10 @@
 """The gateway's side of the broker: readings out, acknowledgements and other networks' events in.
 
-Readings go out in the order in which they were spooled, those of a device in one message, the next round when the
-broker has taken this one. They stay in the spool until `klimanetz/v1/ack/<device>` names them. After every
-connection everything that is not acknowledged goes out again, since a broker may have forgotten what it took; so it
-does once in a while where the cloud acknowledges, but not everything.
+Live goes before backlog: what is decoded now goes out at once, and between it, in the order in which it was spooled,
+what waited; the readings of a device in one message, the next round when the broker has taken this one. They stay in
+the spool until `klimanetz/v1/ack/<device>` names them. After every connection everything that is not acknowledged is
+backlog, since a broker may have forgotten what it took; so it is once in a while where the cloud acknowledges, but not
+everything.
 """
 
 import asyncio
@@ -53,7 +54,8 @@ class BrokerUplink:
         self._counters = counters
         self._faults = faults
         self._republish_after_s = republish_after_s
-        self._published_to = 0  # id of the last reading that this connection has published
+        self._live_to = 0  # id of the last reading that has gone out live, on this connection
+        self._backlog = (0, 0)  # ids of the last one that has gone out of the backlog, and of its end
         self._swept_s = time.monotonic()
         self._acks_at_sweep = 0
         self._more = asyncio.Event()
@@ -95,7 +97,8 @@ class BrokerUplink:
         async with mqtt.client(self._url, self._instance, will) as client:
             for pattern in SUBSCRIPTIONS:
                 await client.subscribe(pattern, qos=1)
-            self._published_to = 0
+            self._live_to = self._spool.last_id()
+            self._backlog = (0, self._live_to)
             self._counters.connections += 1
             self.connected = True
             try:
@@ -109,9 +112,14 @@ class BrokerUplink:
     async def _publish(self, client: aiomqtt.Client) -> None:
         while True:
             self._more.clear()
-            rows = self._spool.waiting(self._published_to, ROUND_MAX)
-            if rows:
+            if rows := self._spool.waiting(self._live_to, ROUND_MAX):
                 await self._round(client, rows)
+                self._live_to = rows[-1].id
+                continue
+            sent_to, end = self._backlog
+            if rows := self._spool.waiting(sent_to, ROUND_MAX, to_id=end):
+                await self._round(client, rows)
+                self._backlog = (rows[-1].id, end)
                 continue
             self._sweep()
             try:
@@ -130,7 +138,6 @@ class BrokerUplink:
             under_way.append(client.publish(topics.topic(topics.UP, device), message, qos=1, timeout=PUBACK_S))
         await asyncio.gather(*under_way)
         self._counters.published += len(rows)
-        self._published_to = rows[-1].id
         if uncounted := [row.id for row in rows if not row.counted]:
             self._spool.forget_ids(uncounted)
 
@@ -138,7 +145,7 @@ class BrokerUplink:
         """Now and then from the start again, if the cloud acknowledges at all: what it left out may be lost."""
         if time.monotonic() - self._swept_s > self._republish_after_s:
             if self._counters.acknowledged > self._acks_at_sweep and self._spool.rows["reading"]:
-                self._published_to = 0
+                self._backlog = (0, self._live_to)
                 self._more.set()
             self._swept_s = time.monotonic()
             self._acks_at_sweep = self._counters.acknowledged

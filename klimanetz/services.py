@@ -17,6 +17,7 @@ from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
 from gateway.semtech.endpoint import UdpAddress
+from gateway.spool import Limits
 from klimanetz import wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Settings
@@ -36,6 +37,7 @@ async def gateway(
         udp_port=settings.udp_listen.port,
         spool=settings.spool,
         instance=settings.instance or "gateway",
+        limits=Limits(reading=settings.spool_readings),
         gateways="any" if settings.gateways is None else settings.gateways,
     )
 

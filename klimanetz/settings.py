@@ -47,6 +47,7 @@ class Settings:
     gateways: dict[str, str | None] | None  # EUI -> address it must come from; None: any gateway
     http_listen: Listen
     spool: Path
+    spool_readings: int  # kept at most by a gateway while the cloud has not stored them
     instance: str
     api_url: str | None
     api_key: str | None = field(repr=False)
@@ -187,6 +188,12 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _readings(text: str) -> int:
+    if not text.isdecimal() or not 1000 <= int(text) <= 1_000_000_000:
+        raise ValueError("use a number from 1000 to 1000000000; 400 stations at 15 minutes make 1152000 in 30 days")
+    return int(text)
+
+
 def _page(text: str) -> str:
     if not re.fullmatch(r"(https?://[^/\s]+)?/\S*|https?://[^/\s]+", text) or text.startswith("//"):
         raise ValueError("use https://www.example.org/impressum, or /impressum for an address on the same host")
@@ -224,6 +231,7 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "gateways": (_fixed("any"), _gateways),
     "http_listen": (_fixed("127.0.0.1:8000"), _listen),
     "spool": (_in_data("spool"), Path),
+    "spool_readings": (_fixed("1152000"), _readings),
     "instance": (_fixed(None), _instance),
     "api_url": (_fixed(None), _url),
     "api_key": (_fixed(None), _filled),

@@ -50,6 +50,7 @@ def test_gateways(tmp_path: Path) -> None:
         ("KLIMANETZ_GATEWAYS", "a84041ffff1ec1f5@there", "'there' is not an IP address"),
         ("KLIMANETZ_INSTANCE", "a b", "use 1 to 64 of"),
         ("KLIMANETZ_API_URL", "example.org", "use http://host:8000"),
+        ("KLIMANETZ_SPOOL_READINGS", "30 days", "use a number from 1000 to 1000000000"),
         ("KLIMANETZ_IMPRINT_URL", "javascript:alert(1)", "use https://www.example.org/impressum"),
         ("KLIMANETZ_PRIVACY_URL", "//example.org", "use https://www.example.org/impressum"),
         ("KLIMANETZ_LOG", "loud", "use debug, info, warning, error"),
