@@ -9,7 +9,7 @@ from schemas.models import Reading
 
 
 def identity(reading: Reading) -> Identity | None:
-    """(device, generation, seq), None for a reading that has no count."""
+    """What the ledger knows a reading by, None for one that has no count."""
     if reading.generation is None or reading.seq is None:
         return None
     return reading.device, reading.generation, reading.seq
@@ -31,7 +31,8 @@ WRITTEN = (Fate.NEW, Fate.REWRITTEN, Fate.BETTER)
 @dataclass(slots=True)
 class Item:
     """`identity`: what the ledger knows it by, None where the store's own key (device, time) must do; `own`: one of our
-    devices, whose count is for life; `old`: where a BETTER one is stored now.
+    devices, whose count is for life; `old`: where a BETTER one is stored now; `copy`: known only through another
+    replica that takes every message as well, so no duplicate.
     """
 
     reading: Reading
@@ -42,6 +43,7 @@ class Item:
     own: bool
     fate: Fate = Fate.NEW
     old: Provisional | None = None
+    copy: bool = False
 
     @property
     def first_of_frame(self) -> bool:

@@ -1,11 +1,12 @@
 """What happens to one batch of the raw log, as a list of steps.
 
 Order is the promise: decode, place, sort, judge, write, and only then the ledger, and only then the acknowledgement.
-Dying between any two of them costs a repetition and nothing else, because writing and the ledger are idempotent.
+Dying between any two of them costs a repetition and nothing else, because writing and the ledger are idempotent. From
+the first question to the ledger until it has its answer this replica has the turn, so no other takes the same for new.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,8 +14,8 @@ from cloud.ingest.decode import Decoded, Refusal, decode
 from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
+from cloud.ingest.places import Owner, Places
 from cloud.ingest.rawlog import Batch
-from cloud.ingest.slots import Slots
 from cloud.ingest.sort import SETTLED, sort, source
 from cloud.judge import COARSE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
@@ -76,26 +77,22 @@ class Work:
 class Pipeline:
     """Applies batches of one raw log, in order, to the store and the ledger."""
 
-    def __init__(self, store: Store, ledger: Ledger, registry: RegistryCopy, log: str) -> None:
-        self.store, self.ledger, self.registry, self.log = store, ledger, registry, log
-        self._slots = Slots()
+    def __init__(self, store: Store, ledger: Ledger, registry: RegistryCopy, log: str, divided: bool = False) -> None:
+        """`divided`: replicas divide the messages among them; else each takes all, and the ledger keeps them single."""
+        self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
         work = self._decoded(batch)
-        self._sort(work)
-        self._settle(work)
-        self._write(work)
-        _count(work)
-        self.ledger.apply(work.outcome)
+        with self.ledger.turn():
+            places = self._sort(work)
+            _settle(work, places)
+            self._write(work, places)
+            _count(work, self.divided, self.divided or self.ledger.is_alone(self.log))
+            self.ledger.apply(work.outcome)
         known = [item.identity for item in work.items if item.identity is not None]
         work.report.acks = acknowledgements([*known, *work.kept])
         return work.report
-
-    def remember(self, batches: Iterable[Batch]) -> None:
-        """After a start: which places in time the last batches took."""
-        for batch in batches:
-            self._settle(self._decoded(batch))
 
     def _decoded(self, batch: Batch) -> Work:
         work = Work(Outcome(self.log, batch.id), Report(len(batch.messages)), self.registry.snapshot())
@@ -103,25 +100,23 @@ class Pipeline:
             _decode(message, work)
         return work
 
-    def _sort(self, work: Work) -> None:
+    def _sort(self, work: Work) -> Places:
+        """What each is to the ledger; the places in time, with what the store has where they may be taken."""
         keys = [item.identity for item in work.items if item.identity is not None]
         stored: dict[Stream, Intervals] = defaultdict(Intervals, self.ledger.intervals(keys))
+        seen = None if self.divided else defaultdict(Intervals, self.ledger.seen(self.log, keys))
         met_again = [key for key in keys if key[2] in stored[key[:2]]]
         newest_ms = self.ledger.newest_ms(item.reading.device for item in work.items)
-        sort(work.items, stored, self.ledger.provisional(met_again) if met_again else {}, newest_ms)
+        places = Places(self.store, dict(newest_ms))
+        sort(work.items, stored, seen, self.ledger.provisional(met_again) if met_again else {}, newest_ms)
         for item in work.items:
             device = item.reading.device
             if item.fate is Fate.NEW and item.time_ms < newest_ms.get(device, -1):
                 work.outcome.tally(device).late += 1
             newest_ms[device] = max(item.time_ms, newest_ms.get(device, -1))
+        return places
 
-    def _settle(self, work: Work) -> None:
-        """A place in time for each that is written."""
-        for n, item in enumerate(work.items):
-            if item.fate in WRITTEN:
-                item.time_ms = self._slots.claim(item.reading.device, item.time_ms, _owner(item, work.outcome.batch, n))
-
-    def _write(self, work: Work) -> None:
+    def _write(self, work: Work, places: Places) -> None:
         """Write what is to be written, delete what got a better time, put aside what the store refuses."""
         items = [item for item in work.items if item.fate in WRITTEN]
         points = [point(item) for item in items]
@@ -132,16 +127,34 @@ class Pipeline:
             except PointsRejected as error:
                 _put_aside(error, items, work)
         # The new place is written before the old one goes: dying in between leaves both, and the repetition mends it.
-        if stale := [key for item in items if (key := self._left(item)) is not None]:
+        if stale := [key for item in items if (key := _left(item, places)) is not None]:
             self.store.delete(stale)
 
-    def _left(self, item: Item) -> PointKey | None:
-        """The place that a reading with a better time has left, unless another reading stands there by now."""
-        old, device = item.old, item.reading.device
-        if item.fate is not Fate.BETTER or old is None or (old.station, old.time_ms) == (item.station, item.time_ms):
-            return None
-        free = self._slots.release(device, old.time_ms, _owner(item, 0, 0))
-        return PointKey(old.station, device, old.time_ms) if free else None
+
+def _settle(work: Work, places: Places) -> None:
+    """A place in time for each that is written."""
+    written = [item for item in work.items if item.fate in WRITTEN]
+    places.ask((item.reading.device, item.time_ms) for item in written)
+    for n, item in enumerate(work.items):
+        if item.fate not in WRITTEN:
+            continue
+        owner, device = _owner(item, work.outcome.batch, n), item.reading.device
+        again = places.has(device, item.time_ms, owner)
+        if item.identity is None and again:
+            item.fate = Fate.REWRITTEN  # two readings of a moment are one
+        if item.own and item.fate is Fate.REWRITTEN and item.identity is not None and not again:
+            item.fate = Fate.AGAIN  # a letter of a reading that is known by another time
+            continue
+        item.time_ms = places.claim(device, item.time_ms, owner)
+
+
+def _left(item: Item, places: Places) -> PointKey | None:
+    """The place that a reading with a better time has left, unless another reading stands there."""
+    old, device = item.old, item.reading.device
+    if item.fate is not Fate.BETTER or old is None or (old.station, old.time_ms) == (item.station, item.time_ms):
+        return None
+    mine = places.has(device, old.time_ms, _owner(item, 0, 0))
+    return PointKey(old.station, device, old.time_ms) if mine else None
 
 
 def _decode(message: Message, work: Work) -> None:
@@ -164,11 +177,11 @@ def _decode(message: Message, work: Work) -> None:
         work.items.append(Item(reading, identity(reading), place, message, time_ms(reading), own))
 
 
-def _owner(item: Item, batch: int, n: int) -> Hashable:
-    """Whose a place in time is: a counted reading's; the moment's own, as two of it are one; or that one stamp's."""
+def _owner(item: Item, batch: int, n: int) -> Owner:
+    """Whose a place in time is: a counted reading's, or the moment's own, or that one stamp's."""
     if item.identity is not None:
-        return (*item.identity, item.reading.index)
-    return (batch, n) if item.reading.time_source is TimeSource.RECEIVER else "the moment"
+        return Owner(item.identity[1:], item.reading.index)
+    return Owner(None, stamp=(batch, n) if item.reading.time_source is TimeSource.RECEIVER else None)
 
 
 def _put_aside(error: PointsRejected, items: list[Item], work: Work) -> None:
@@ -181,19 +194,22 @@ def _put_aside(error: PointsRejected, items: list[Item], work: Work) -> None:
             work.refuse(item.message, refusal)
 
 
-def _count(work: Work) -> None:
-    """What the ledger will know of this batch."""
+def _count(work: Work, divided: bool, alone: bool) -> None:
+    """What the ledger will know of this batch. `alone`: a reading without a count that is met again is no copy."""
     report, outcome = work.report, work.outcome
     for item in work.items:
         tally, key = outcome.tally(item.reading.device), item.identity
         if item.fate is Fate.NEW:
             report.stored += 1
             tally.received += 1
-        elif item.fate in (Fate.AGAIN, Fate.REWRITTEN):
-            report.duplicates += 1
-            tally.duplicates += 1
         elif item.fate is Fate.BETTER:
             report.moved += 1
+        elif item.fate in (Fate.AGAIN, Fate.REWRITTEN) and not item.copy and (key is not None or alone):
+            report.duplicates += 1
+            tally.duplicates += divided
+            tally.repeated += not divided
+        if key is not None and not divided:
+            outcome.met.setdefault(key[:2], []).append(key[2])
         if item.fate not in WRITTEN:
             continue
         tally.first_ms, tally.last_ms = min(tally.first_ms, item.time_ms), max(tally.last_ms, item.time_ms)

@@ -75,11 +75,6 @@ class RawLog:
         row = self._execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
         return None if row is None else _batch(row)
 
-    def until(self, batch: int, most: int) -> list[Batch]:
-        """The last batches up to and with one, in order."""
-        query = "SELECT id, body FROM batch WHERE id <= ? ORDER BY id DESC LIMIT ?"
-        return [_batch(row) for row in reversed(self._execute(query, (batch, most)).fetchall())]
-
     def backlog(self, batch: int) -> int:
         """How many messages wait behind a batch."""
         query = "SELECT COALESCE(SUM(messages), 0) FROM batch WHERE id > ?"

@@ -27,12 +27,12 @@ from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.store.model import Store, StoreRefused, StoreUnavailable
 from schemas import topics
+from schemas.intervals import Intervals
 
 log = logging.getLogger("klimanetz.ingest")
 SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS))
 BATCH_MESSAGES = 2000
 RETENTION_MS = 30 * 86_400_000
-REMEMBERED_BATCHES = 8  # looked at again after a start
 ACK_S = 10.0
 IDLE_S = 2.0  # how often an idle service looks whether the registry changed
 STATUS_S = 60.0
@@ -61,11 +61,12 @@ class Ingest:
         self.ledger = ledger
         self.letters = DeadLetters(ledger.engine)
         self.registry = registry
-        self.pipeline = Pipeline(store, ledger, registry, self.raw.id)
+        self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
         self.counts: Counter[str] = Counter()
         self._problems: dict[str, str] = {}  # of each loop, so that none takes back what another said
         self._captured = asyncio.Event()
         self._client: aiomqtt.Client | None = None
+        self._unsaid: dict[tuple[str, int], Intervals] = {}  # stored, and not acknowledged to whoever spools
 
     @property
     def problem(self) -> str | None:
@@ -102,6 +103,7 @@ class Ingest:
                     self._solve("broker")
                     log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
                     ready()
+                    await self._say_stored()
                     while True:
                         await self._keep(client, await mqtt.take(client, BATCH_MESSAGES))
             except aiomqtt.MqttError as error:
@@ -163,8 +165,6 @@ class Ingest:
     async def _steps(self) -> AsyncIterator[Report]:
         """The report of each batch; begins at the cursor."""
         cursor = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
-        last = await asyncio.to_thread(self.raw.until, cursor, REMEMBERED_BATCHES)
-        await asyncio.to_thread(self.pipeline.remember, last)
         revision = -1
         while True:
             if (current := (await asyncio.to_thread(self.registry.snapshot)).revision) != revision:
@@ -186,19 +186,35 @@ class Ingest:
             pass
 
     async def _acknowledge(self, report: Report) -> None:
-        """Say what is stored. Not heard, it does no harm: whoever sends again is told again."""
-        client = self._client
-        if client is None or not report.acks:
-            return
-        sent = []
+        """Say what is stored; what cannot be said now is said when the broker is back."""
         for device, generations in report.acks.items():
-            ranges = [[generation, a, b] for generation, seqs in sorted(generations.items()) for a, b in seqs]
-            sent.append(client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1))
+            for generation, seqs in generations.items():
+                unsaid = self._unsaid.setdefault((device, generation), Intervals())
+                for first, last in seqs:
+                    unsaid.add(first, last)
+        await self._say_stored()
+
+    async def _say_stored(self) -> None:
+        client = self._client
+        if client is None or not self._unsaid:
+            return
+        saying, self._unsaid = self._unsaid, {}
+        devices: dict[str, list[list[int]]] = {}
+        for (device, generation), seqs in sorted(saying.items()):
+            devices.setdefault(device, []).extend([generation, a, b] for a, b in seqs)
+        sent = [
+            client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
+            for device, ranges in devices.items()
+        ]
         try:
             async with asyncio.timeout(ACK_S):
                 await asyncio.gather(*sent)
         except (aiomqtt.MqttError, TimeoutError) as error:
-            log.warning("some acknowledgements were not sent: %s", error or "the broker is slow")
+            log.warning("some acknowledgements were not sent, they are said again: %s", error or "the broker is slow")
+            for key, seqs in saying.items():
+                unsaid = self._unsaid.setdefault(key, Intervals())
+                for first, last in seqs:
+                    unsaid.add(first, last)
 
     async def _tend(self) -> None:
         """Once a minute: say how we are, forget what is old."""

@@ -24,12 +24,15 @@ def source(reading: Reading) -> TimeSource:
 def sort(
     items: Iterable[Item],
     stored: Mapping[Stream, Intervals],
+    seen: Mapping[Stream, Intervals] | None,
     provisional: Mapping[Identity, Provisional],
     newest_ms: Mapping[str, int],
 ) -> None:
-    """Give every item its fate, against the ledger and against each other; `stored` grows by what is new.
+    """Give every item its fate, against the ledger and against each other; `stored` and `seen` grow.
 
-    `provisional`: readings whose time may get better. `newest_ms`: the newest time stored of each device.
+    `seen`: what this raw log has held, None where replicas divide the messages; a known reading that it meets for the
+    first time is a copy. `provisional`: readings whose time may get better. `newest_ms`: the newest time stored of each
+    device.
     """
     fresh: dict[Identity, Item] = {}  # first of this very batch
     newest = dict(newest_ms)
@@ -39,6 +42,7 @@ def sort(
             continue  # NEW
         known = key[2] in stored[key[:2]]
         stored[key[:2]].add(key[2])
+        item.copy = seen is not None and bool(seen[key[:2]].add(key[2])) and known
         if not known:
             fresh[key] = item
         elif key in fresh:

@@ -4,8 +4,10 @@ One transaction a batch moves everything that must move together: intervals, del
 cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas commute.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloud.ledger.dead_letters import DeadLetter, insert_dead_letters
 from cloud.ledger.device_status import keep_status
+from cloud.ledger.turn import turn
 from cloud.sql import metadata, reading
 from schemas.intervals import Intervals
 
@@ -45,6 +48,24 @@ provisional = sa.Table(
     sa.Column("time_ms", sa.BigInteger, nullable=False),
     sa.Column("rank", sa.Integer, nullable=False),
 )
+# What each raw log has held, where several take every message: a reading that a log meets for the first time is no
+# duplicate, even if the ledger knows it through another.
+seen = sa.Table(
+    "seen",
+    metadata,
+    sa.Column("log", sa.String(36), primary_key=True),
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True),
+    sa.Column("first", sa.BigInteger, primary_key=True),
+    sa.Column("last", sa.BigInteger, nullable=False),
+)
+repeated = sa.Table(
+    "repeated",
+    metadata,
+    sa.Column("log", sa.String(36), primary_key=True),
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("duplicates", sa.BigInteger, nullable=False),
+)
 cursors = sa.Table(
     "cursor",
     metadata,
@@ -73,7 +94,8 @@ class Tally:
     """What one batch did for one device."""
 
     received: int = 0
-    duplicates: int = 0
+    duplicates: int = 0  # of logs that divide the messages
+    repeated: int = 0  # of a log that takes all of them
     late: int = 0
     first_ms: int = 2**62
     last_ms: int = 0
@@ -85,7 +107,8 @@ class Outcome:
 
     log: str
     batch: int
-    stored: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers written or met again
+    stored: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers written
+    met: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers that the log has held
     tallies: dict[str, Tally] = field(default_factory=dict)
     provisional: dict[Identity, Provisional | None] = field(default_factory=dict)  # None: settled
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -107,10 +130,24 @@ class Ledger:
         with self._read.connect() as connection:
             return connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar() or 0
 
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold it from the first question about a batch to `apply`: other replicas wait."""
+        return turn(self.engine)
+
     def intervals(self, keys: Iterable[Identity]) -> dict[Stream, Intervals]:
         """What was stored of some streams, near these readings: enough to say of each whether it is known."""
         with self._read.connect() as connection:
-            return _near(connection, _spans(keys))
+            return _near(connection, _spans(keys), received)
+
+    def seen(self, log: str, keys: Iterable[Identity]) -> dict[Stream, Intervals]:
+        """The same of what a raw log has held."""
+        with self._read.connect() as connection:
+            return _near(connection, _spans(keys), seen, {"log": log})
+
+    def is_alone(self, log: str) -> bool:
+        """Whether no other raw log was ever read here."""
+        with self._read.connect() as connection:
+            return connection.execute(sa.select(cursors.c.log).where(cursors.c.log != log).limit(1)).first() is None
 
     def provisional(self, identities: Sequence[Identity]) -> dict[Identity, Provisional]:
         """Which of these readings have an improvable time, and where they are."""
@@ -141,8 +178,10 @@ class Ledger:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             if not _advance(connection, outcome.log, outcome.batch):
                 return False
-            _merge(connection, outcome.stored)
+            _merge(connection, outcome.stored, received)
+            _merge(connection, outcome.met, seen, {"log": outcome.log})
             _count(connection, outcome.tallies)
+            _repeat(connection, outcome.log, outcome.tallies)
             _settle(connection, outcome.provisional)
             insert_dead_letters(connection, outcome.dead_letters)
             keep_status(connection, outcome.statuses)
@@ -158,6 +197,8 @@ class Ledger:
         with self._read.connect() as connection:
             row = connection.execute(sa.select(delivery).where(delivery.c.device == device)).mappings().first()
             streams = _whole(connection, device)
+            most = sa.select(sa.func.max(repeated.c.duplicates)).where(repeated.c.device == device)
+            duplicates = connection.execute(most).scalar() or 0
         if row is None:
             return None
         gaps = [
@@ -166,7 +207,8 @@ class Ledger:
             for first, last in intervals.gaps()
         ]
         missing = sum(gap["count"] for gap in gaps if isinstance(gap["count"], int))
-        return {**{str(name): value for name, value in row.items()}, "missing": missing, "gaps": gaps}
+        counts = {str(name): value for name, value in row.items()}
+        return {**counts, "duplicates": row["duplicates"] + duplicates, "missing": missing, "gaps": gaps}
 
 
 def _whole(connection: Connection, device: str) -> dict[Stream, Intervals]:
@@ -185,14 +227,21 @@ def _spans(keys: Iterable[Identity]) -> dict[Stream, tuple[int, int]]:
     return spans
 
 
-def _near(connection: Connection, spans: dict[Stream, tuple[int, int]]) -> dict[Stream, Intervals]:
+def _near(
+    connection: Connection,
+    spans: dict[Stream, tuple[int, int]],
+    table: sa.Table,
+    of: Mapping[str, str] = MappingProxyType({}),
+) -> dict[Stream, Intervals]:
     """The intervals that touch the spans; streams with like counts are asked for together."""
     streams: dict[Stream, Intervals] = {}
+    c = table.c
     for some in _chunks(sorted(spans.items(), key=lambda item: item[1])):
         low, high = min(a for _, (a, _) in some) - 1, max(b for _, (_, b) in some) + 1
-        query = sa.select(received).where(
-            received.c.device.in_({device for (device, _), _ in some}), received.c.first <= high, received.c.last >= low
-        )
+        query = sa.select(c.device, c.generation, c.first, c.last).where(
+            c.device.in_({device for (device, _), _ in some}), c.first <= high, c.last >= low,
+            *(c[name] == value for name, value in of.items()),
+        )  # fmt: skip
         wanted = {stream for stream, _ in some}
         for row in connection.execute(query):
             if (stream := (row.device, row.generation)) in wanted:
@@ -211,24 +260,49 @@ def _advance(connection: Connection, log: str, batch: int) -> bool:
     return True
 
 
-def _merge(connection: Connection, stored: dict[Stream, list[int]]) -> None:
-    before = _near(connection, {stream: (min(numbers), max(numbers)) for stream, numbers in stored.items()})
+def _merge(
+    connection: Connection,
+    numbers: dict[Stream, list[int]],
+    table: sa.Table,
+    of: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    spans = {stream: (min(some), max(some)) for stream, some in numbers.items()}
+    before = _near(connection, spans, table, of)
     gone: list[dict[str, Any]] = []
     come: list[dict[str, Any]] = []
-    for stream, numbers in stored.items():
+    for stream, some in numbers.items():
         old = set(before.get(stream, ()))
         union = Intervals(old)
-        for number in numbers:
+        for number in some:
             union.add(number)
         new = set(union)
         device, generation = stream
         gone += [{"d": device, "g": generation, "f": first} for first, _ in old - new]
-        come += [{"device": device, "generation": generation, "first": a, "last": b} for a, b in new - old]
+        come += [{**of, "device": device, "generation": generation, "first": a, "last": b} for a, b in new - old]
     if gone:
-        match = (received.c.device == sa.bindparam("d"), received.c.generation == sa.bindparam("g"))
-        connection.execute(sa.delete(received).where(*match, received.c.first == sa.bindparam("f")), gone)
+        c = table.c
+        match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.first == sa.bindparam("f"))
+        where = [c[name] == value for name, value in of.items()]
+        connection.execute(sa.delete(table).where(*match, *where), gone)
     if come:
-        connection.execute(sa.insert(received), come)
+        connection.execute(sa.insert(table), come)
+
+
+def _repeat(connection: Connection, log: str, tallies: dict[str, Tally]) -> None:
+    """Duplicates of each raw log for itself: logs that take the same messages meet the same ones."""
+    counted = {device: tally.repeated for device, tally in tallies.items() if tally.repeated}
+    c = repeated.c
+    known: dict[str, int] = {}
+    for some in _chunks(sorted(counted)):
+        query = sa.select(c.device, c.duplicates).where(c.log == log, c.device.in_(some))
+        known.update((row.device, row.duplicates) for row in connection.execute(query))
+    new = [{"log": log, "device": d, "duplicates": n} for d, n in sorted(counted.items()) if d not in known]
+    more = [{"d": d, "n": known[d] + n} for d, n in sorted(counted.items()) if d in known]
+    if new:
+        connection.execute(sa.insert(repeated), new)
+    if more:
+        change = sa.update(repeated).where(c.log == log, c.device == sa.bindparam("d"))
+        connection.execute(change.values(duplicates=sa.bindparam("n")), more)
 
 
 def _count(connection: Connection, tallies: dict[str, Tally]) -> None:

@@ -80,6 +80,12 @@ class InfluxStore:
                 if seq is not None:
                     yield int(generation or 0), int(seq)
 
+    def occupants(self, spans: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], tuple[int, int] | None]:
+        found: dict[tuple[str, int], tuple[int, int] | None] = {}
+        for part in self._pool.map(self._standing, spans):
+            found.update(part)
+        return found
+
     def count(self) -> int:
         """Exact where a (station, device) numbers all of its points or none; else such a pair is read through."""
         (series,) = self._influx.query(f'SELECT COUNT(*) FROM "{READING}" GROUP BY "station", "device"', {})
@@ -120,6 +126,22 @@ class InfluxStore:
         """The same, the next part on its way while one is being used."""
         coming = self._pool.submit(next, chunks, None)
         return _in_turn(chunks, coming, self._pool)
+
+    def _standing(self, span: tuple[str, int, int]) -> dict[tuple[str, int], tuple[int, int] | None]:
+        device, first_ms, last_ms = span
+        query = f'SELECT * FROM "{READING}" WHERE "device" = $device AND time >= $first AND time <= $last'
+        params: Params = {"device": device, "first": _ns(first_ms), "last": _ns(last_ms)}
+        found: dict[tuple[str, int], tuple[int, int] | None] = {}
+        for series in self._influx.stream_series(query, params):
+            columns = {name: n for n, name in enumerate(series["columns"])}
+            generation, seq = columns.get("generation"), columns.get("seq")
+            for row in series["values"]:
+                counted = seq is not None and row[seq] is not None
+                count = (
+                    (int((row[generation] if generation is not None else 0) or 0), int(row[seq])) if counted else None
+                )
+                found[device, row[0]] = count
+        return found
 
     def _count_of(self, series: dict[str, Any]) -> int:
         counts = dict(zip(series["columns"][1:], series["values"][0][1:], strict=True))

@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -71,12 +72,17 @@ class InfluxConnection:
 
     def stream(self, query: str, params: Params) -> Generator[list[list[Any]], None, None]:
         """The rows of the one series that one statement gives, some thousand at a time."""
+        with closing(self.stream_series(query, params)) as found:
+            for series in found:
+                yield series["values"]
+
+    def stream_series(self, query: str, params: Params) -> Generator[dict[str, Any], None, None]:
+        """The same with columns and tags."""
         response = self._ask(query, params, chunked=True)
         try:
             for document in self._documents(response):
                 for result in self._results(document):
-                    for series in self._series_of(result):
-                        yield series["values"]
+                    yield from self._series_of(result)
         finally:
             response.close()  # a half-read answer cannot be kept alive
             response.release_conn()

@@ -82,6 +82,9 @@ class Store(Protocol):
     def identities(self, device: str) -> Iterator[tuple[int, int]]:
         """(generation, seq) of everything stored, in no order; several points may carry the same."""
 
+    def occupants(self, spans: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], tuple[int, int] | None]:
+        """Who stands in each (device, first ms, last ms), both included: (device, ms) -> (generation, seq) or None."""
+
     def count(self) -> int:
         """How many points are stored. Reads much of the store."""
 

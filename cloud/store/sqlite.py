@@ -61,6 +61,10 @@ _IDENTITIES = (
     "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
     "AND seq IS NOT NULL ORDER BY time_ms, station LIMIT ?"
 )
+_OCCUPANTS = (
+    "SELECT time_ms, generation, seq FROM reading WHERE device = (SELECT id FROM device WHERE name = ?) "
+    "AND time_ms BETWEEN ? AND ?"
+)
 _Row = tuple[int, int, int, float, str]  # series, time_ms, device, value, quality
 
 
@@ -123,6 +127,14 @@ class SqliteStore:
                 yield generation or 0, seq
             if len(rows) < PAGE:
                 return
+
+    def occupants(self, spans: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], tuple[int, int] | None]:
+        found: dict[tuple[str, int], tuple[int, int] | None] = {}
+        with self._file.reading() as db:
+            for device, first_ms, last_ms in spans:
+                for time_ms, generation, seq in db.execute(_OCCUPANTS, (device, _fit(first_ms), _fit(last_ms))):
+                    found[device, time_ms] = None if seq is None else (generation or 0, seq)
+        return found
 
     def count(self) -> int:
         with self._file.reading() as db:

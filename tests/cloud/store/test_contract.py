@@ -200,6 +200,24 @@ def test_identities_are_of_one_device(store: Store) -> None:
     assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1), (1, 2)]
 
 
+def test_who_stands_where(store: Store) -> None:
+    store.write(
+        [
+            Point("a", "kn-1", T0, {"co2": 1.0}, {}, 1, 7),
+            Point("a", "kn-1", T0 + 1, {"co2": 1.0}, {}),
+            Point("b", "kn-1", T0 + 5, {"battery": 3.9}, {}, None, 8),
+            Point("a", "kn-2", T0, {"co2": 1.0}, {}, 2, 9),
+        ]
+    )
+    assert store.occupants([("kn-1", T0, T0 + 4), ("kn-1", T0 + 5, T0 + 5), ("kn-3", 0, T0)]) == {
+        ("kn-1", T0): (1, 7),
+        ("kn-1", T0 + 1): None,
+        ("kn-1", T0 + 5): (0, 8),
+    }
+    assert store.occupants([("kn-2", T0 + 1, T0 + 10**6)]) == {}
+    assert store.occupants([]) == {}
+
+
 def test_what_no_store_can_hold_is_named_and_the_rest_is_written(store: Store) -> None:
     bad = [
         point(1, air_temperature=float("nan")),

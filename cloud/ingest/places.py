@@ -1,0 +1,106 @@
+"""One place in time for each reading of a device, whatever their clocks say.
+
+The store's key is (station, device, time), so two readings of one device in the same millisecond would become one. It
+happens: readings without a time arrive together, clocks stand still or count whole seconds. The rule: a place is given
+out once, and the second reading moves on to the next free millisecond. What is younger than everything stored of a
+device is free; of anything else the store is asked who stands there. Nothing is remembered from batch to batch, so a
+repetition after a crash, another replica and a day a year ago all find the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.intervals import Intervals
+
+MERGE_MS = 3_600_000  # times closer than this are asked for together
+AHEAD_MS = 1000  # asked for at once where a run of taken places does not end
+Count = tuple[int, int]  # generation, seq
+Spans = list[tuple[str, int, int]]
+
+
+class Occupants(Protocol):
+    """The part of a store that is needed here."""
+
+    def occupants(self, spans: Spans) -> dict[tuple[str, int], Count | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a place is. `count`: a counted reading's, with `index` in its frame. Without a count it belongs to the
+    moment, as two such readings are one, unless `stamp` makes it that one message's (we ourselves gave it the time).
+    """
+
+    count: Count | None
+    index: int = 0
+    stamp: tuple[int, int] | None = None
+
+    def is_stored_as(self, occupant: Count | None) -> bool:
+        """Whether what the store has is this reading."""
+        return occupant == self.count and self.stamp is None
+
+
+class Places:
+    """Of one batch. `newest_ms`: the newest time stored of each device, before the batch."""
+
+    def __init__(self, store: Occupants, newest_ms: Mapping[str, int]) -> None:
+        self._store = store
+        self._newest_ms = newest_ms
+        self._asked: dict[str, Intervals] = {}
+        self._stored: dict[tuple[str, int], Count | None] = {}
+        self._claimed: dict[tuple[str, int], Owner] = {}
+
+    def ask(self, wanted: Iterable[tuple[str, int]]) -> None:
+        """Ask the store in one go about (device, time) that may be taken."""
+        times: dict[str, list[int]] = {}
+        for device, time_ms in wanted:
+            if time_ms <= self._newest_ms.get(device, -(2**62)):
+                times.setdefault(device, []).append(time_ms)
+        self._ask([span for device, some in times.items() for span in _spans(device, some)])
+
+    def has(self, device: str, time_ms: int, owner: Owner) -> bool:
+        """Whether this reading stands there: stored, or of this batch."""
+        held = self._claimed.get((device, time_ms))
+        if held is not None:
+            return held == owner
+        return self._is_stored(device, time_ms) and owner.is_stored_as(self._stored[device, time_ms])
+
+    def claim(self, device: str, time_ms: int, owner: Owner) -> int:
+        """The place of a reading: its time, or the next free millisecond. The same reading keeps its place."""
+        while not self._may(device, time_ms, owner):
+            time_ms += 1
+        self._claimed[device, time_ms] = owner
+        return time_ms
+
+    def _may(self, device: str, time_ms: int, owner: Owner) -> bool:
+        held = self._claimed.get((device, time_ms))
+        if held is not None:
+            return held == owner
+        return not self._is_stored(device, time_ms) or owner.is_stored_as(self._stored[device, time_ms])
+
+    def _is_stored(self, device: str, time_ms: int) -> bool:
+        if time_ms > self._newest_ms.get(device, -(2**62)):
+            return False
+        if time_ms not in self._asked.get(device, ()):
+            self._ask([(device, time_ms, time_ms + AHEAD_MS)])
+        return (device, time_ms) in self._stored
+
+    def _ask(self, spans: Spans) -> None:
+        if not spans:
+            return
+        self._stored.update(self._store.occupants(spans))
+        for device, first, last in spans:
+            self._asked.setdefault(device, Intervals()).add(first, last)
+
+
+def _spans(device: str, times_ms: list[int]) -> Spans:
+    """Ranges that hold the times, each with room for as many readings to move on."""
+    times_ms = sorted(set(times_ms))
+    room = len(times_ms)
+    spans: Spans = []
+    for time_ms in times_ms:
+        if spans and time_ms - spans[-1][2] <= MERGE_MS:
+            spans[-1] = (device, spans[-1][1], time_ms + room)
+        else:
+            spans.append((device, time_ms, time_ms + room))
+    return spans
