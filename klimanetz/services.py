@@ -37,6 +37,7 @@ async def gateway(
         spool=settings.spool,
         instance=settings.instance or "gateway",
         gateways="any" if settings.gateways is None else settings.gateways,
+        channels=wiring.channels(settings),
     )
 
     def ready(bound: UdpAddress) -> None:

@@ -35,12 +35,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_captured_then_dealt_with_once(bench: Bench) -> None:
-    bench.events.capture([UP, (TOPIC + "join", b"{}"), (TOPIC + "surprise", b"{}")], 1000)
-    assert bench.spool.rows == {"captured": 1, "reading": 0, "undecoded": 0}
+    bench.events.capture([UP, (TOPIC + "join", b"{}"), (TOPIC + "location", b"{}")], 1000)
+    assert bench.spool.rows == {"captured": 2, "reading": 0, "undecoded": 0}
     for _ in range(2):
         bench.events.work()
         assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
-        assert bench.counters.events == {"up": 1, "join": 1, "unknown": 1}
+        assert bench.counters.events == {"up": 1, "join": 1, "location": 1}
         assert bench.counters.unmapped == {"odd": 1}
 
 
