@@ -57,7 +57,10 @@ class Note:
 
 
 def apply(state: State, note: Note) -> tuple[State, bool]:
-    """The state after a note, and whether the change is urgent. The newest note again, as a broker may deliver it, changes nothing."""
+    """The state after a note, and whether the change is urgent.
+
+    The newest note again, as a broker may deliver it, changes nothing.
+    """
     after, urgent = {"online": True, **state}, False
     if note.joined and _is_newer(state.get("joined"), note):
         after |= {"joined": utc_text_ms(note.time_ms)} | ({"dev_addr": note.dev_addr} if note.dev_addr else {})
@@ -85,7 +88,8 @@ def _sortable(text: str) -> str:
 
 
 def _power(state: State, power: Power) -> State:
-    known: State = {"battery_percent": None if power.percent is None else round(power.percent, 1)}
+    is_known = power.percent is not None and 0 <= power.percent <= 100
+    known: State = {"battery_percent": round(power.percent or 0, 1) if is_known else None}
     if power.external is not None:
         known["external_power"] = power.external
     if power.margin_db is not None:
@@ -98,8 +102,8 @@ def _deliver(state: State, delivery: Delivery, note: Note) -> None:
     last |= {"reference": delivery.reference[:TEXT_MAX]} if delivery.reference else {}
     if last == state.get("last_downlink"):
         return
-    counts = state.get("downlinks", {})
-    state["downlinks"] = counts | {delivery.state: counts.get(delivery.state, 0) + 1}
+    counts = state.get("downlink_states", {})
+    state["downlink_states"] = counts | {delivery.state: counts.get(delivery.state, 0) + 1}
     if _is_newer(state.get("last_downlink", {}).get("time"), note) or last["time"] == state["last_downlink"]["time"]:
         state["last_downlink"] = last
 

@@ -193,7 +193,7 @@ def test_measurements_of_the_normalized_payload() -> None:
     result = read(body({"frm_payload": ..., "normalized_payload": normalized}))
     now, past = result.read.readings
     assert now.values == {
-        "soil_moisture@10cm": 21.0, "soil_moisture@30cm": 25.0, "soil_temperature@30cm": 8.0, 
+        "soil_moisture@10cm": 21.0, "soil_moisture@30cm": 25.0, "soil_temperature@30cm": 8.0,
         "air_temperature@ch3": 1.0, "air_temperature@ch4": 2.0,
     }  # fmt: skip
     assert (past.values, past.time, past.time_source) == (
