@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.mqtt import MqttUrl
+from gateway.networks.channel_table import parse_channel_table
 from gateway.networks.downlinks import NetworkKind, Route, Routes, push
 from gateway.semtech.objects import time_of
 from tests.brokers import Broker, start_mosquitto
@@ -63,6 +64,11 @@ def expected_of(case: dict[str, Any]) -> dict[str, Any]:
             "fcnt": message.get("f_cnt", 0), "fport": message["f_port"], **link}  # fmt: skip
 
 
+def has_counter(case: dict[str, Any]) -> bool:
+    """Version 3's have no session; what has only its time is told apart by the cloud, once the broker has taken it."""
+    return bool(case["format"] != "chirpstack_v3_legacy")
+
+
 @pytest.mark.shared
 def test_collected_events(shared_data: Path, broker: Broker, listener: Listener, tmp_path: Path) -> None:
     lines = (shared_data / "lns_json" / "lns_cases.jsonl").read_text().splitlines()
@@ -72,10 +78,10 @@ def test_collected_events(shared_data: Path, broker: Broker, listener: Listener,
         running.until(lambda c: c.connections == 1)
         for number, case in enumerate(cases):
             topic, body = event_of(case, number)
-            listener.publish(topic, body)
-            listener.publish(topic, body)  # a doubled event is one reading
+            for _ in range(1 + has_counter(case)):  # a doubled event is one reading
+                listener.publish(topic, body)
         found = {reading["device"]: reading for reading in listener.readings(62)}
-        running.until(lambda c: c.events["up"] == 124)
+        running.until(lambda c: c.events["up"] == 62 + 53)
         assert (running.counters.readings, running.counters.undecoded, running.counters.faults) == (62, 0, 0)
     for number, case in enumerate(cases):
         reading, expected = found["eui-%016x" % (0xABC000 + number)], expected_of(case)
@@ -104,7 +110,9 @@ def test_collected_events_as_they_are(shared_data: Path, broker: Broker, listene
         listener.publish(THINGS_STACK % ("eui-a8404194a1875ff3", "up"), real[1]["payload"])
         running.until(lambda c: c.events["up"] == 64)
         assert running.counters.undecoded == 62 - 9  # version 3 has an objectJSON
-        found = {reading["device"]: reading for reading in listener.readings(1 + 2)}
+        found: dict[str, dict[str, Any]] = {}
+        while len(found) < 3:
+            found |= {reading["device"]: reading for reading in listener.readings(1)}
         assert running.counters.unmapped == {"temp_DS18B20": 1, "conduct_SOIL": 2, "TempC_DS18B20": 1}
     jena, other = found["eui-a8404187d187106e"], found["eui-a8404194a1875ff3"]
     assert jena["values"] == {"battery": 3.301, "soil_temperature": 13.25, "soil_moisture": 13.74}
@@ -155,6 +163,15 @@ def test_health_of_devices(broker: Broker, listener: Listener, tmp_path: Path) -
     later = Listener(broker, "klimanetz/v1/status/" + device)  # retained
     assert next(statuses(later, device))["errors"] == told["errors"]
     later.close()
+
+
+def test_the_operators_table_of_channels(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    table = parse_channel_table(b"name,channel\ntemperature,water_temperature\n")
+    with gateway(broker.port, tmp_path, channels=table) as running:
+        running.until(lambda c: c.connections == 1)
+        listener.publish(THINGS_STACK % ("dev1", "up"), uplink())
+        (reading,) = listener.readings(1)
+        assert reading["values"] == {"water_temperature": 20.5}
 
 
 def test_health_is_told_when_the_broker_is_back(broker: Broker, listener: Listener, tmp_path: Path) -> None:

@@ -23,6 +23,12 @@ def test_a_table() -> None:
     assert NO_TABLE.names(["x"]) == {}
 
 
+def test_the_codec_goes_before_the_profile() -> None:
+    table = parse_channel_table(b"name,channel,unit,codec\nt,,,profile\nt,co2,,codec\nt,o3,,\n")
+    assert table.names(["codec", "profile"])["t"] == Named("co2")
+    assert table.names(["profile", "codec"])["t"] == Named("")
+
+
 def test_it_maps() -> None:
     names = parse_channel_table(TABLE.encode()).names(["Dragino_LSE01"])
     mapped = map_object({"conduct_SOIL": 35, "temp_DS18B20": "4.5", "level": 1250}, names)
