@@ -42,6 +42,15 @@ SCHEMA = (
     UPDATE reading SET time_rank = CASE time_rank WHEN 5 THEN 3 WHEN 3 THEN 4 WHEN 4 THEN 5 ELSE time_rank END;
     """,
     """
+    CREATE TABLE device_health (
+        device TEXT PRIMARY KEY, state TEXT NOT NULL, changes INTEGER NOT NULL, told INTEGER NOT NULL,
+        urgent INTEGER NOT NULL, told_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE route (
+        device TEXT PRIMARY KEY, network TEXT NOT NULL, application TEXT NOT NULL, device_id TEXT NOT NULL)
+        WITHOUT ROWID;
+    CREATE INDEX route_place ON route (device_id, application);
+    """,
+    """
     ALTER TABLE session ADD COLUMN control TEXT;
     CREATE TABLE downlink (
         id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, fport INTEGER NOT NULL, payload BLOB NOT NULL,

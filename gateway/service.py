@@ -13,10 +13,12 @@ from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
+from gateway.health_store import HealthStore
 from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Network
 from gateway.lorawan.sessions import Sessions
 from gateway.mqtt import MqttUrl
+from gateway.networks.channel_table import NO_TABLE, ChannelTable
 from gateway.networks.events import Events
 from gateway.ports import DeviceDirectory
 from gateway.radio import Now, Radio
@@ -43,6 +45,7 @@ class GatewayConfig:
     net_id: int = 0
     limits: Limits = field(default_factory=Limits)
     republish_after_s: float = 300
+    channels: ChannelTable = NO_TABLE  # how decoders of other networks name what devices measure
 
 
 async def run(
@@ -72,18 +75,11 @@ class _Service:
         tell = Tell(self._database, directory, downlinks, counters, faults)
         network = Network(directory, Sessions(self._database), downlinks, tell, config.net_id)
         self._radio = Radio(self._database, self._spool, network, downlinks, self._forwarders, counters, faults)
-        self._events = Events(self._database, self._spool, directory, counters, faults)
+        self._events = Events(self._database, self._spool, directory, counters, faults, config.channels)
         self._uplink = BrokerUplink(
-            config.mqtt,
-            config.instance,
-            self._database,
-            self._spool,
-            self._events,
-            tell,
-            counters,
-            faults,
-            config.republish_after_s,
-        )
+            config.mqtt, config.instance, self._database, self._spool, self._events, HealthStore(self._database), tell,
+            counters, faults, config.republish_after_s,
+        )  # fmt: skip
         self._config = config
         self._udp: UdpEndpoint | None = None
         self._heard = asyncio.Event()

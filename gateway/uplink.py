@@ -1,4 +1,4 @@
-"""The gateway's side of the broker: readings out, acknowledgements and other networks' events in.
+"""The gateway's side of the broker: readings and devices' health out, acknowledgements and other networks' events in.
 
 Live goes before backlog: what is decoded now goes out at once, and between it, in the order in which it was spooled,
 what waited; the readings of a device in one message, the next round when the broker has taken this one. They stay in
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from gateway import mqtt
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
+from gateway.health_store import HealthStore
 from gateway.networks.events import Events
 from gateway.spool import Spool, Waiting
 from gateway.tell import Tell
@@ -34,14 +35,19 @@ EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written
 STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
 _log = logging.getLogger(__name__)
-SUBSCRIPTIONS = (topics.topic(topics.ACK, "+"), topics.topic(topics.DOWN, "+"), topics.CHIRPSTACK_EVENTS)
+SUBSCRIPTIONS = (
+    topics.topic(topics.ACK, "+"), topics.topic(topics.DOWN, "+"),
+    topics.CHIRPSTACK_EVENTS, topics.TTS_UPLINKS, topics.TTS_JOINS,
+    *topics.TTS_DOWNLINK_EVENTS, *topics.TTS_OTHER_EVENTS,
+)  # fmt: skip
 
 
 class BrokerUplink:
     """Runs until it is cancelled, with the broker or without."""
 
     def __init__(
-        self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, tell: Tell,
+        self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, health: HealthStore,
+        tell: Tell,
         counters: GatewayCounters, faults: Faults, republish_after_s: float = 300,
     ) -> None:  # fmt: skip
         self._url = url
@@ -51,6 +57,7 @@ class BrokerUplink:
         self._spool = spool
         self._events = events
         self._tell = tell
+        self._health = health
         self._counters = counters
         self._faults = faults
         self._republish_after_s = republish_after_s
@@ -59,6 +66,7 @@ class BrokerUplink:
         self._swept_s = time.monotonic()
         self._acks_at_sweep = 0
         self._more = asyncio.Event()
+        self._noted = asyncio.Event()
         self._leaving = False
         self.connected = False
 
@@ -69,6 +77,7 @@ class BrokerUplink:
     def wake(self) -> None:
         """There is something to publish."""
         self._more.set()
+        self._noted.set()
 
     async def run(self, status: Callable[[], dict[str, object]]) -> None:
         """Connects, works, waits and connects again. `status` gives what goes into the status message."""
@@ -102,7 +111,9 @@ class BrokerUplink:
             self._counters.connections += 1
             self.connected = True
             try:
-                await first_of(self._publish(client), self._listen(client), self._say(client, status))
+                await first_of(
+                    self._publish(client), self._listen(client), self._say(client, status), self._tell_health(client)
+                )
             finally:
                 self.connected = False
                 if not client._disconnected.done():
@@ -172,7 +183,7 @@ class BrokerUplink:
         for one in events:
             mqtt.acknowledge(client, one)
         await self._until_it_works(self._events.work)
-        self._more.set()
+        self.wake()
 
     async def _until_it_works(self, step: Callable[[], None]) -> None:
         while True:
@@ -207,6 +218,23 @@ class BrokerUplink:
         while True:
             await client.publish(self._status_topic, _status(True, status()), qos=1, retain=True)
             await asyncio.sleep(60)
+
+    async def _tell_health(self, client: aiomqtt.Client) -> None:
+        """What is known of devices, when it is due (`health_store`)."""
+        while True:
+            self._noted.clear()
+            now_ms = time.time_ns() // 1_000_000
+            if tellings := self._health.due(now_ms):
+                under_way = []
+                for one in tellings:
+                    topic = topics.topic(topics.STATUS, one.device)
+                    under_way.append(client.publish(topic, one.body, qos=1, retain=True, timeout=PUBACK_S))
+                await asyncio.gather(*under_way)
+                self._health.told(tellings, now_ms)
+                continue
+            wait_ms = self._health.next_due_ms(now_ms)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._noted.wait(), 60 if wait_ms is None else max(0.1, wait_ms / 1000))
 
 
 def _status(online: bool, more: dict[str, object] | None = None) -> bytes:

@@ -39,6 +39,7 @@ async def gateway(
         instance=settings.instance or "gateway",
         limits=Limits(reading=settings.spool_readings),
         gateways="any" if settings.gateways is None else settings.gateways,
+        channels=wiring.channels(settings),
     )
 
     def ready(bound: UdpAddress) -> None:

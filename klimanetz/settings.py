@@ -45,6 +45,7 @@ class Settings:
     registry: str = field(repr=False)  # a PostgreSQL URL has a password
     udp_listen: Listen
     gateways: dict[str, str | None] | None  # EUI -> address it must come from; None: any gateway
+    channels: Path | None  # table of the names that other networks' decoders give (docs/networks.md)
     http_listen: Listen
     spool: Path
     spool_readings: int  # kept at most by a gateway while the cloud has not stored them
@@ -213,6 +214,12 @@ def _filled(text: str) -> str:
     return text
 
 
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise ValueError("there is no such file; name a CSV file, see docs/networks.md")
+    return Path(text)
+
+
 def _fixed(text: str | None) -> Callable[[Path], str | None]:
     return lambda folder: text
 
@@ -229,6 +236,7 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "registry": (_in_data("registry.db", "sqlite:///"), _registry),
     "udp_listen": (_fixed("127.0.0.1:1700"), _listen),
     "gateways": (_fixed("any"), _gateways),
+    "channels": (_fixed(None), _file),
     "http_listen": (_fixed("127.0.0.1:8000"), _listen),
     "spool": (_in_data("spool"), Path),
     "spool_readings": (_fixed("1152000"), _readings),

@@ -12,6 +12,7 @@ from cloud.ledger.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
 from cloud.store import open_store
 from cloud.store.model import Store
+from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableError, parse_channel_table
 from klimanetz.failure import wrong_use
 from klimanetz.settings import SettingError, Settings, load
 from schemas.models import utc_text_ms
@@ -35,6 +36,19 @@ def registry(from_settings: Settings, stale_ms: int = 0) -> Registry:
 
 def store(from_settings: Settings) -> Store:
     return open_store(from_settings.store, from_settings.influx_token)
+
+
+def channels(from_settings: Settings) -> ChannelTable:
+    """How other networks' decoders name what devices measure; a bad table ends the program."""
+    path = from_settings.channels
+    if path is None:
+        return NO_TABLE
+    try:
+        return parse_channel_table(path.read_bytes())
+    except OSError as error:
+        raise wrong_use(f"KLIMANETZ_CHANNELS names {path}, which cannot be read: {error.strerror}") from None
+    except ChannelTableError as error:
+        raise wrong_use(f"KLIMANETZ_CHANNELS names {path}, mend it: {error}") from None
 
 
 def logging_to_stderr(level: int) -> None:

@@ -54,7 +54,19 @@ EXAMPLE_READING = {
 EXAMPLES: dict[str, list[Any]] = {
     "Reading": [EXAMPLE_READING],
     "Readings": [[EXAMPLE_READING]],
-    "Status": [{"online": True}],
+    "Status": [
+        {"online": True},
+        {
+            "online": True,
+            "via": "chirpstack",
+            "time": "2026-11-22T10:15:00Z",
+            "joined": "2026-11-20T08:00:00Z",
+            "dev_addr": "01a2b3c4",
+            "battery_percent": 93.5,
+            "margin_db": 9,
+            "errors": {"UPLINK_F_CNT_RESET": 2},
+        },
+    ],
     "Acknowledgement": [{"stored": [[1, 4700, 4711]]}],
     "Command": [{"id": "7f3a", "command": "resend", "ranges": [[1, 4702, 4705]]}],
 }

@@ -171,8 +171,39 @@ class Command(BaseModel):
     configuration: dict[str, Any] | None = None
 
 
+class LastError(BaseModel):
+    """The newest error that a network reported of a device."""
+
+    code: str
+    text: str
+    time: Time
+
+
+class LastDownlink(BaseModel):
+    """The newest event about a downlink to a device."""
+
+    state: Literal["queued", "sent", "acknowledged", "not_acknowledged", "failed"]
+    time: Time
+    reference: str | None = None
+
+
 class Status(BaseModel):
-    """A device's or gateway's own state, retained; `online: false` is its last will."""
+    """A device's or gateway's own state, retained; `online: false` is its last will.
+
+    Of a LoRaWAN device it is what its network knows of it (docs/networks.md); any key but `online` may be missing.
+    """
 
     model_config = ConfigDict(extra="allow")
     online: bool
+    via: str | None = Field(default=None, description="Which network says so: chirpstack, things-stack, lorawan")
+    time: Time | None = Field(default=None, description="Of the newest event that changed something")
+    joined: Time | None = Field(default=None, description="The start of the LoRaWAN session")
+    dev_addr: str | None = None
+    battery_percent: Annotated[FiniteFloat, Field(ge=0, le=100)] | None = None
+    external_power: bool | None = None
+    margin_db: FiniteFloat | None = Field(default=None, description="Of the last status request, over what is needed")
+    status_time: Time | None = Field(default=None, description="Of battery, power and margin")
+    downlink_states: dict[str, Count] | None = Field(default=None, description="How many downlinks came how far")
+    last_downlink: LastDownlink | None = None
+    errors: dict[str, Count] | None = Field(default=None, description="How many by code")
+    last_error: LastError | None = None

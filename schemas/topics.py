@@ -16,6 +16,8 @@ KINDS = (UP, RAW, STATUS, ACK, DOWN)
 CHIRPSTACK_EVENTS = "application/+/device/+/event/+"
 TTS_UPLINKS = "v3/+/devices/+/up"
 TTS_JOINS = "v3/+/devices/+/join"
+TTS_DOWNLINK_EVENTS = tuple(["v3/+/devices/+/down/" + kind for kind in ("queued", "sent", "ack", "nack", "failed")])
+TTS_OTHER_EVENTS = ("v3/+/devices/+/service/data", "v3/+/devices/+/location/solved")
 
 
 class TopicError(ValueError):

@@ -1,8 +1,9 @@
-"""Events of ChirpStack v4's MQTT integration (JSON): `application/<id>/device/<eui>/event/<type>`.
+"""Events of ChirpStack's MQTT integration (JSON), version 4: `application/<id>/device/<eui>/event/<type>`.
 
-An `up` becomes readings: from the raw `data` where the registry names a codec of ours for the device, else from the
-`object` that the network's own decoder made, by name (`mapping`). Devices that nobody has registered are published
-as `eui-<dev_eui>`, so that the cloud lists them and no value is lost.
+An `up` becomes readings (`event.read_uplink`): from the raw `data` where the registry names a codec of ours for the
+device, else from the `object` that the network's own decoder made, by name (`mapping`). Devices that nobody has
+registered are published as `eui-<dev_eui>`, so that the cloud lists them and no value is lost. `join`, `ack`, `txack`,
+`status` and `log` become notes on the device's health. Version 3 comes on the same topics: `chirpstack_v3`.
 
 Identity: with a frame counter (seq, generation). The events do not number the join session, but every join gets a new
 DevAddr, so the address is the generation: the same event always gives the same number, and the counters of two
@@ -12,148 +13,117 @@ event: (device, time). ChirpStack before 4.1 leaves out what is 0 (chirpstack#43
 Specification: ChirpStack v4 api/proto/integration/integration.proto, api/proto/gw/gw.proto in proto3 JSON.
 """
 
-import base64
-import binascii
 import json
 import re
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from gateway.decode import NOTHING, Payload, Read, decode
-from gateway.networks.mapping import map_object
+from gateway.decode import Payload
+from gateway.networks import chirpstack_v3
+from gateway.networks.channel_table import NO_TABLE, ChannelTable
+from gateway.networks.chirpstack_notes import NOTES, event_note
+from gateway.networks.downlinks import NetworkKind, Route
+from gateway.networks.event import (
+    Event,
+    Heard,
+    decoder_output,
+    dev_addr_of,
+    first_time,
+    link,
+    number,
+    raw_bytes,
+    read_uplink,
+    reception,
+    refused,
+    sf_of_rate,
+    table,
+    tables,
+    text,
+    whole,
+)
+from gateway.networks.history import map_frame
 from gateway.ports import DeviceDirectory
-from gateway.semtech.objects import time_of
-from gateway.spool import Undecoded
-from schemas.models import Link, Reading, TimeSource
+from schemas.models import Link
 
 UP = "up"
-OTHER_EVENTS = ("join", "ack", "txack", "log", "status", "location", "integration")
-_TOPIC = re.compile(r"application/[^/]+/device/([0-9a-fA-F]{16})/event/([a-z]+)")
+OTHER_EVENTS = ("location", "integration")  # they say nothing that we keep
+_TOPIC = re.compile(r"application/([^/]+)/device/([0-9a-fA-F]{16})/event/([a-z]+)")
 _EUI = re.compile(r"[0-9a-fA-F]{16}")
-_DEV_ADDR = re.compile(r"[0-9a-fA-F]{8}")
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
-    """What an event gave; `event` is its type."""
-
-    event: str
-    device: str = ""
-    read: Read = NOTHING
-
-
-def event(topic: str, payload: bytes, received_ms: int, directory: DeviceDirectory) -> Uplink:
+def event(
+    topic: str, payload: bytes, received_ms: int, directory: DeviceDirectory, channels: ChannelTable = NO_TABLE
+) -> Event:
     """One message of the integration. What is no event is `undecoded` with its reason, whatever the bytes."""
     match = _TOPIC.fullmatch(topic)
     if match is None:
-        return _refused("unknown", "", received_ms, payload, "the topic is not a ChirpStack event's")
-    kind, device = match[2], "eui-" + match[1].lower()
+        return refused("unknown", "", received_ms, payload, "the topic is not a ChirpStack event's")
+    kind, default = match[3], "eui-" + match[2].lower()
     if kind in OTHER_EVENTS:
-        return Uplink(kind, device)
-    if kind != UP:
-        return _refused("unknown", device, received_ms, payload, "unknown event '%s'" % kind[:32])
+        return Event(kind, default)
+    if kind != UP and kind not in NOTES:
+        return refused("unknown", default, received_ms, payload, "unknown event '%s'" % kind[:32])
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        return _refused(UP, device, received_ms, payload, "not JSON (is the integration set to JSON?): %s" % error)
+        reason = "not JSON (is the integration set to JSON?): %s" % error
+        return refused(kind, default, received_ms, payload, reason)
     if not isinstance(body, dict):
-        return _refused(UP, device, received_ms, payload, "the event is not a JSON object")
-    return uplink(body, received_ms, directory, device)
+        return refused(kind, default, received_ms, payload, "the event is not a JSON object")
+    body = chirpstack_v3.as_v4(body, kind) if chirpstack_v3.is_v3(body) else body
+    route = Route(NetworkKind.CHIRPSTACK, match[1], match[2])
+    if kind == UP:
+        return uplink(body, received_ms, directory, default, channels, route)
+    found = directory.by_dev_eui(_dev_eui(body, default))
+    note = event_note(kind, body, received_ms)
+    return Event(kind, found.device if found else default, notes=(note,) if note else (), route=route)
 
 
-def uplink(body: dict[str, Any], received_ms: int, directory: DeviceDirectory, default: str = "") -> Uplink:
+def uplink(
+    body: dict[str, Any], received_ms: int, directory: DeviceDirectory, default: str = "",
+    channels: ChannelTable = NO_TABLE, route: Route | None = None,
+) -> Event:  # fmt: skip
     """An `up` event's readings; `default` names the device where the event does not (its topic does)."""
-    info = _dict(body.get("deviceInfo"))
-    dev_eui = str(info.get("devEui", default.removeprefix("eui-"))).lower()
+    dev_eui = _dev_eui(body, default)
     if not _EUI.fullmatch(dev_eui):
-        return _refused(UP, default, received_ms, json.dumps(body).encode(), "the event names no DevEUI")
+        return refused(UP, default, received_ms, json.dumps(body).encode(), "the event names no DevEUI")
     device = directory.by_dev_eui(dev_eui)
-    name = device.device if device else "eui-" + dev_eui
-    link = _link(body)
-    data = _data(body.get("data"))
-    generation = int(link.dev_addr, 16) if link.dev_addr else None
-    codec = device.codec if device else ""
+    name, codec = (device.device, device.codec) if device else ("eui-" + dev_eui, "")
+    info, heard = table(body.get("deviceInfo")), _link(body)
+    generation = int(heard.dev_addr, 16) if heard.dev_addr else None
+    time = first_time(body.get("time"), *(one.get("nsTime") for one in tables(body.get("rxInfo"))))
     payload = Payload(
-        name, codec, data, link.fport or 0, generation, link.fcnt, received_ms, link, time_of(body.get("time"))
+        name, codec, raw_bytes(body.get("data")), heard.fport or 0, generation, heard.fcnt, received_ms, heard, time
     )
-    read = decode(payload) if device and data else NOTHING
-    if not read.readings:
-        read = _from_object(payload, _dict(body.get("object")), read)
-    if read.undecoded and not data:
-        read = replace(read, undecoded=replace(read.undecoded, payload=json.dumps(body).encode()))
-    return Uplink(UP, name, read)
+    profiles = text(info.get("deviceProfileName")), text(info.get("deviceProfileId"))
+    frame = map_frame(
+        decoder_output(body.get("object"), "object"), reception(payload), channels.names((codec, *profiles))
+    )
+    return Event(UP, name, read_uplink(payload, frame, body), route=route)
 
 
-def _from_object(payload: Payload, decoded: dict[str, Any], tried: Read) -> Read:
-    """What the network's own decoder made of it; `tried` is what ours did."""
-    mapped = map_object(decoded)
-    if mapped.values:
-        counted = payload.generation is not None and payload.fcnt is not None
-        reading = Reading(
-            device=payload.device,
-            generation=payload.generation if counted else None,
-            seq=payload.fcnt if counted else None,
-            time=payload.time or datetime.fromtimestamp(payload.received_ms / 1000, UTC),
-            time_source=TimeSource.NETWORK if payload.time else TimeSource.RECEIVER,
-            values=mapped.values,
-            link=payload.link,
-        )
-        return Read((reading,), mapped.unmapped)
-    if tried.undecoded:
-        reason = tried.undecoded.reason
-    elif not payload.codec:
-        reason = "the device is not registered, so no codec is known"
-    else:
-        reason = "the event has no data"
-    reason += ", and the network's decoder gave no value that we know" if decoded else ""
-    undecoded = Undecoded(payload.device, payload.received_ms, reason, payload.data, payload.fport, payload.link)
-    return Read((), tried.unmapped + mapped.unmapped, undecoded)
-
-
-def _refused(kind: str, device: str, received_ms: int, payload: bytes, reason: str) -> Uplink:
-    return Uplink(kind, device, Read(undecoded=Undecoded(device, received_ms, reason, payload)))
+def _dev_eui(body: dict[str, Any], default: str) -> str:
+    named = table(body.get("deviceInfo")).get("devEui", default.removeprefix("eui-"))
+    return str(named).lower()
 
 
 def _link(body: dict[str, Any]) -> Link:
-    """The best reception and everyone who heard it."""
-    heard = [r for r in body.get("rxInfo") or [] if isinstance(r, dict)] if isinstance(body.get("rxInfo"), list) else []
-    heard.sort(key=lambda r: (-(_number(r.get("snr")) or -99), -(_number(r.get("rssi")) or -999)))
-    gateways = list(dict.fromkeys(str(r["gatewayId"]).lower()[:64] for r in heard if "gatewayId" in r))
-    best = heard[0] if heard else {}
-    tx = _dict(body.get("txInfo"))
-    lora = _dict(_dict(tx.get("modulation")).get("lora"))
-    dev_addr = body.get("devAddr")
-    return Link(
-        via="lorawan",
-        gateway=gateways[0] if gateways else None,
-        gateways=gateways or None,
-        rssi_dbm=_number(best.get("rssi")),
-        snr_db=_number(best.get("snr")),
-        sf=_whole(lora.get("spreadingFactor"), 5, 12),
-        frequency_hz=_whole(tx.get("frequency"), 1, 2**32),
-        fcnt=_whole(body.get("fCnt", 0 if dev_addr else None), 0, 2**32 - 1),
-        fport=_whole(body.get("fPort"), 0, 255),
-        dev_addr=dev_addr.lower() if isinstance(dev_addr, str) and _DEV_ADDR.fullmatch(dev_addr) else None,
+    heard = [_heard(one) for one in tables(body.get("rxInfo"))]
+    tx = table(body.get("txInfo"))
+    lora = table(table(tx.get("modulation")).get("lora"))
+    frequency_hz, dev_addr = whole(tx.get("frequency"), 1, 2**32), body.get("devAddr")
+    return link(
+        heard,
+        sf=whole(lora.get("spreadingFactor"), 5, 12) or sf_of_rate(body.get("dr"), frequency_hz),
+        frequency_hz=frequency_hz,
+        fcnt=whole(body.get("fCnt", 0 if dev_addr else None), 0, 2**32 - 1),
+        fport=whole(body.get("fPort"), 0, 255),
+        dev_addr=dev_addr_of(dev_addr),
     )
 
 
-def _data(text: Any) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 else None
-
-
-def _whole(value: Any, low: int, high: int) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high else None
+def _heard(one: dict[str, Any]) -> Heard:
+    rssi_dbm = number(one.get("rssi"))
+    snr_db = number(one.get("snr", None if rssi_dbm is None else 0.0))  # before 4.1, see above
+    return Heard(str(one["gatewayId"]).lower()[:64] if "gatewayId" in one else None, rssi_dbm, snr_db)

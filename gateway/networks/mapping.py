@@ -18,6 +18,7 @@ from gateway.networks import vendor_names as vendor
 from schemas.channels import ChannelError, join, split
 
 LEAVES_MAX = 200
+VALUES_MAX = 64  # of one reading
 DEPTH_MAX = 6
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)\s*([^\d\s.].{0,15})?\s*")
 _TRAILING_PLACE = re.compile(r"(.+?)[_ .-]+(\d{1,4}(?:cm|m)?)")
@@ -35,6 +36,18 @@ class Unmapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """What an operator says of a name: our channel ("": ignore), and their unit where the decoder writes none."""
+
+    channel: str
+    unit: str = ""
+
+
+Names = Mapping[str, Named]
+NO_NAMES: Names = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
     """Values by channel, in our units, and what is left."""
 
@@ -42,38 +55,60 @@ class Mapped:
     unmapped: tuple[Unmapped, ...]
 
 
-def map_object(decoded: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Mapped:
-    """The channels in a decoder's output. Nothing is lost: what is not in `values` is in `unmapped`."""
+def map_object(
+    decoded: Mapping[str, Any], names: Names = NO_NAMES, prefix: Path = (), soil_probe: bool | None = None
+) -> Mapped:
+    """The channels in a decoder's output. Nothing is lost: what is not in `values` is in `unmapped`.
+
+    `prefix`: where in a larger object this one stands, for names only. `soil_probe`: whether the device has one, where
+    this object alone cannot tell.
+    """
     leaves = list(_leaves(decoded, ()))
-    soil_probe = any(_squeezed(path[-1]) in vendor.SOIL for path, _, _ in leaves) and not any(
-        vendor.NAMES.get(_squeezed("".join(path))) == "soil_temperature" for path, _, _ in leaves
-    )
+    probe = has_soil_probe(decoded) if soil_probe is None else soil_probe
     values: dict[str, float] = {}
     unmapped: list[Unmapped] = []
     for path, value, unit in leaves[:LEAVES_MAX]:
-        name = ".".join(path)
-        given = (names or {}).get(name)
-        if given == "":
+        name = ".".join((*prefix, *path))
+        given = names.get(name) or names.get(".".join(path))
+        if given and not given.channel:
             continue
         try:
-            channel, number = _taken(path, value, unit, given, soil_probe)
+            channel, number = _taken(path, value, unit, given, probe)
             if channel in values:
                 raise _NotTaken("there is another %s in this message" % channel)
+            if len(values) == VALUES_MAX:
+                raise _NotTaken("too many values")
             values[channel] = number
         except _NotTaken as no:
             unmapped.append(Unmapped(name, value, str(no)))
-    unmapped += [Unmapped(".".join(path), value, "too many values") for path, value, _ in leaves[LEAVES_MAX:]]
+    unmapped += [
+        Unmapped(".".join((*prefix, *path)), value, "too many values") for path, value, _ in leaves[LEAVES_MAX:]
+    ]
     return Mapped(values, tuple(unmapped))
+
+
+def has_soil_probe(decoded: Mapping[str, Any]) -> bool:
+    """Whether a plain `temperature` may be the soil's: soil moisture is there, and no soil temperature by name."""
+    paths = [path for path, _, _ in _leaves(decoded, ())]
+    return any(_squeezed(path[-1]) in vendor.SOIL for path in paths) and not any(
+        vendor.NAMES.get(_squeezed("".join(path))) == "soil_temperature" for path in paths
+    )
+
+
+def names_and_values(decoded: Any, prefix: Path = ()) -> Iterator[tuple[str, Any]]:
+    """Everything in it under its dotted name, for a report."""
+    for path, value, _ in _leaves(decoded, ()):
+        yield ".".join((*prefix, *path)), value
 
 
 class _NotTaken(Exception):
     """Why a value has no channel."""
 
 
-def _taken(path: Path, value: Any, unit: str, given: str | None, soil_probe: bool) -> tuple[str, float]:
+def _taken(path: Path, value: Any, unit: str, given: Named | None, soil_probe: bool) -> tuple[str, float]:
     number, written = _number(value)
-    unit = unit or written
-    channel, key = (given, "") if given else _channel(path)
+    unit = unit or written or (given.unit if given else "")
+    channel, key = (given.channel, "") if given else _channel(path)
     if soil_probe and key in vendor.AIR_OR_SOIL:
         raise _NotTaken("air or soil? this device has a soil probe")
     try:
@@ -121,6 +156,9 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any, str]]:
     if isinstance(value, dict) and "value" in value and not isinstance(value["value"], dict | list):
         unit = value.get("unit")
         yield path or ("value",), value["value"], unit if isinstance(unit, str) else ""
+        beside = {k: v for k, v in value.items() if k != "value" and not isinstance(v, str)}  # texts are its labels
+        for key, inner in beside.items():
+            yield from _leaves(inner, (*path, str(key)))
     elif isinstance(value, dict | list) and len(path) < DEPTH_MAX:
         pairs = value.items() if isinstance(value, dict) else enumerate(value, 1)
         for key, inner in pairs:
@@ -145,12 +183,17 @@ def _number(value: Any) -> tuple[float, str]:
     return float(number), unit
 
 
+def conversion(unit: str, ours: str) -> tuple[float, float] | None:
+    """(factor, offset) from a unit as people write it into ours, None where there is none."""
+    written = re.sub(r"[\s.⋅·*^]", "", unit.lower()).translate(str.maketrans("μ³²⁻¹", "µ32-1"))
+    return (1, 0) if unit == ours else vendor.UNITS.get(ours, {}).get(written)
+
+
 def _in_our_unit(number: float, unit: str, ours: str) -> float:
     if not unit or unit == ours:
         return number
-    written = re.sub(r"[\s.⋅·*^]", "", unit.lower()).translate(str.maketrans("μ³²⁻¹", "µ32-1"))
-    conversion = vendor.UNITS.get(ours, {}).get(written)
-    if conversion is None:
+    found = conversion(unit, ours)
+    if found is None:
         raise _NotTaken("the unit %s cannot be turned into %s" % (unit, ours))
-    factor, offset = conversion
+    factor, offset = found
     return round(number * factor + offset, 6)

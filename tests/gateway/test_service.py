@@ -92,14 +92,18 @@ class Listener:
     def __init__(self, broker: Broker, pattern: str = "klimanetz/v1/#") -> None:
         self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "listener", clean_session=False)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"listener-{id(self)}", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(pattern, 1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _c, _u, m: self.messages.put((m.topic, json.loads(m.payload)))
+        self.prepare()
         self._client.connect(broker.host, broker.port)
         self._client.loop_start()
         assert self._subscribed.wait(WAIT_S)
+
+    def prepare(self) -> None:
+        """Before it connects: whoever needs a user name gives one."""
 
     def readings(self, count: int) -> list[dict[str, Any]]:
         """The next `count` readings."""

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.networks.channel_table import NO_TABLE
+from gateway.networks.mapping import Named
+from klimanetz.failure import Failure
 from klimanetz.settings import Listen, SettingError, load
+from klimanetz.wiring import channels
 
 
 def test_defaults_need_nothing(tmp_path: Path) -> None:
@@ -36,6 +40,20 @@ def test_gateways(tmp_path: Path) -> None:
     }
 
 
+def test_the_table_of_channels(tmp_path: Path) -> None:
+    assert channels(load({}, tmp_path)) == NO_TABLE
+    path = tmp_path / "channels.csv"
+    path.write_text("name,channel\nTempC_DS18B20,soil_temperature@10cm\n")
+    table = channels(load({"KLIMANETZ_CHANNELS": str(path)}, tmp_path))
+    assert table.names([]) == {"TempC_DS18B20": Named("soil_temperature@10cm")}
+    path.write_text("name,channel\nt,warmth\nu,co2\nv,cold\n")
+    with pytest.raises(
+        Failure, match=r"KLIMANETZ_CHANNELS names .*, mend it: line 2: .*'warmth'.*; line 4: "
+    ) as caught:
+        channels(load({"KLIMANETZ_CHANNELS": str(path)}, tmp_path))
+    assert caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("key", "text", "says"),
     [
@@ -48,6 +66,7 @@ def test_gateways(tmp_path: Path) -> None:
         ("KLIMANETZ_HTTP_LISTEN", "127.0.0.1:99999", "use address:port"),
         ("KLIMANETZ_GATEWAYS", "abc", "use `any`, or EUIs of 16 hexadecimal digits"),
         ("KLIMANETZ_GATEWAYS", "a84041ffff1ec1f5@there", "'there' is not an IP address"),
+        ("KLIMANETZ_CHANNELS", "nowhere.csv", "there is no such file; name a CSV file"),
         ("KLIMANETZ_INSTANCE", "a b", "use 1 to 64 of"),
         ("KLIMANETZ_API_URL", "example.org", "use http://host:8000"),
         ("KLIMANETZ_SPOOL_READINGS", "30 days", "use a number from 1000 to 1000000000"),

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.networks.chirpstack import OTHER_EVENTS, Uplink, event, uplink
+from gateway.health import Delivery, Note, Power, Trouble
+from gateway.networks.channel_table import parse_channel_table
+from gateway.networks.chirpstack import OTHER_EVENTS, event, uplink
+from gateway.networks.downlinks import NetworkKind, Route
+from gateway.networks.event import Event
 from gateway.semtech.objects import time_of
 from schemas.models import Reading, TimeSource
 from tests.gateway.helpers import DEV_EUI, Directory, otaa, payload
@@ -31,11 +35,11 @@ def up(**changes: Any) -> dict[str, Any]:
     return {k: v for k, v in (whole | changes).items() if v is not ...}
 
 
-def read(body: dict[str, Any], *devices: Any) -> Uplink:
+def read(body: dict[str, Any], *devices: Any) -> Event:
     return event(TOPIC + "up", json.dumps(body).encode(), NOW_MS, Directory(*devices))
 
 
-def only(result: Uplink) -> Reading:
+def only(result: Event) -> Reading:
     (reading,) = result.read.readings
     return reading
 
@@ -153,14 +157,99 @@ def test_what_gives_no_reading_is_kept_with_its_reason(changes: dict[str, Any], 
     assert result.device == "kn-0001"
 
 
-def test_other_events_are_recognised() -> None:
+def test_the_best_reception_may_have_an_snr_of_zero() -> None:
+    rx_info = [
+        {"gatewayId": "aa", "rssi": -90, "snr": -7},
+        {"gatewayId": "bb", "rssi": -80},
+    ]  # before 4.1 0 is left out
+    link = only(read(up(rxInfo=rx_info), otaa())).link
+    assert link is not None
+    assert (link.gateways, link.rssi_dbm, link.snr_db) == (["bb", "aa"], -80, 0)
+
+
+def test_a_time_that_is_none_is_not_taken() -> None:
+    body = up(time="1970-01-01T00:00:07Z", data=..., object={"temperature": 1})
+    body["rxInfo"][0]["nsTime"] = "2026-11-22T10:15:01Z"
+    assert only(read(body)).time == time_of("2026-11-22T10:15:01Z")
+
+
+def test_history_of_a_decoder() -> None:
+    history = [{"timestamp": 1_795_000_000 + n, "temperature": n} for n in range(3)]
+    body = up(data=..., object={"temperature": 9, "history": history})
+    readings = read(body).read.readings
+    assert [(r.index, r.generation, r.seq, r.values["air_temperature"]) for r in readings] == [
+        (0, 0xD19684, 7, 9), (1, 0xD19684, 7, 0), (2, 0xD19684, 7, 1), (3, 0xD19684, 7, 2),
+    ]  # fmt: skip
+    assert [r.time_source for r in readings] == [TimeSource.NETWORK] + 3 * [TimeSource.DEVICE]
+    assert [r.time.timestamp() for r in readings[1:] if r.time] == [1_795_000_000, 1_795_000_001, 1_795_000_002]
+
+
+def test_the_operators_table_by_device_profile() -> None:
+    channels = parse_channel_table(b"name,channel,unit,codec\nt,water_temperature,,LSE01\n")
+    body = up(data=..., object={"t": 4}, deviceInfo={"devEui": DEV_EUI, "deviceProfileName": "LSE01"})
+    result = event(TOPIC + "up", json.dumps(body).encode(), NOW_MS, Directory(), channels)
+    assert only(result).values == {"water_temperature": 4.0}
+    assert read(body).read.readings == ()
+
+
+def test_a_decoder_that_gives_no_object_is_reported() -> None:
+    assert [one.name for one in read(up(data=..., object=[1, "x"])).read.unmapped] == ["object.1", "object.2"]
+
+
+def said(kind: str, **body: Any) -> Event:
+    whole = {"time": "2026-11-18T10:00:00Z", "deviceInfo": {"devEui": DEV_EUI}} | body
+    return event(TOPIC + kind, json.dumps(whole).encode(), NOW_MS, Directory(otaa()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "note"),
+    [
+        ("join", {"devAddr": "01A2B3C4"}, {"joined": True, "dev_addr": "01a2b3c4"}),
+        ("ack", {"acknowledged": True, "queueItemId": "q"}, {"delivery": Delivery("acknowledged", "q")}),
+        ("ack", {"queueItemId": "q"}, {"delivery": Delivery("not_acknowledged", "q")}),
+        ("txack", {"queueItemId": "q"}, {"delivery": Delivery("sent", "q")}),
+        ("status", {"margin": 9, "batteryLevel": 93.5}, {"power": Power(93.5, False, 9)}),
+        ("status", {}, {"power": Power(0.0, False, 0)}),  # what is 0 may be left out
+        ("status", {"batteryLevelUnavailable": True}, {"power": Power(None, False, 0)}),
+        ("status", {"externalPowerSource": True, "batteryLevel": 0, "margin": -3}, {"power": Power(None, True, -3)}),
+        (
+            "log",
+            {"level": "ERROR", "code": "UPLINK_F_CNT_RESET", "description": "Frame-counter reset"},
+            {"trouble": Trouble("UPLINK_F_CNT_RESET", "Frame-counter reset")},
+        ),
+        ("log", {"level": 1, "code": "UPLINK_MIC"}, {"trouble": Trouble("UPLINK_MIC")}),
+        ("error", {"code": "OTAA"}, {"trouble": Trouble("OTAA")}),
+    ],
+)
+def test_what_becomes_health(kind: str, body: dict[str, Any], note: dict[str, Any]) -> None:
+    result = said(kind, **body)
+    at_ms = int(datetime.fromisoformat("2026-11-18T10:00:00Z").timestamp() * 1000)
+    assert result.notes == (Note(via="chirpstack", time_ms=at_ms, **note),)
+    assert (result.kind, result.device) == (kind, "kn-0001")
+    assert result.route == Route(NetworkKind.CHIRPSTACK, "app", DEV_EUI)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("log", {"level": "INFO", "code": "RELAY_NEW_END_DEVICE"}), ("log", {}), ("txack", {})]
+)
+def test_what_is_no_matter_of_health(kind: str, body: dict[str, Any]) -> None:
+    assert said(kind, **body).notes == ()
+
+
+def test_a_note_from_the_future_is_of_now() -> None:
+    (note,) = said("join", time="2099-01-01T00:00:00Z").notes
+    assert note.time_ms == NOW_MS
+
+
+def test_events_without_anything_for_us_are_recognised() -> None:
     for kind in OTHER_EVENTS:
-        assert event(TOPIC + kind, b"{}", NOW_MS, Directory()) == Uplink(kind, "eui-" + DEV_EUI)
+        assert event(TOPIC + kind, b"{}", NOW_MS, Directory()) == Event(kind, "eui-" + DEV_EUI)
 
 
 @pytest.mark.parametrize(
     ("topic", "body"),
     [
+        (TOPIC + "status", b"\x0a"), (TOPIC + "join", b"7"),
         (TOPIC + "up", b""), (TOPIC + "up", b"\x0a\x24binary"), (TOPIC + "up", b"[]"), (TOPIC + "nonsense", b"{}"),
         ("application/x/device/zz/event/up", b"{}"), ("elsewhere", b"{}"),
     ],
@@ -176,11 +265,71 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = ["time", "deviceInfo", "devAddr", "fCnt", "fPort", "data", "object", "rxInfo", "txInfo"]
+
+
+@pytest.mark.shared
+def test_collected_events_of_version_3(shared_data: Path) -> None:
+    lines = (shared_data / "lns_json" / "lns_cases.jsonl").read_text().splitlines()
+    cases = [c for c in map(json.loads, lines) if c["format"] == "chirpstack_v3_legacy"]
+    assert len(cases) == 9
+    for case in cases:
+        topic = "application/123/device/0202020202020202/event/up"
+        result = event(topic, json.dumps(case["payload"]).encode(), NOW_MS, Directory())
+        reading = only(result)
+        assert reading.device == "eui-" + case["expected"]["attributes"]["lora_dev_eui"].lower()
+        assert reading.values == {"air_temperature": 25.0, "relative_humidity": 32.0}  # of objectJSON
+        assert reading.time == time_of("2019-11-08T13:59:25.048445Z")
+        assert reading.link is not None
+        assert reading.link.model_dump(exclude_none=True) == {
+            "via": "lorawan", "gateway": "0303030303030303", "gateways": ["0303030303030303"], "rssi_dbm": -48,
+            "snr_db": 9, "sf": 11, "frequency_hz": 868100000, "fcnt": 10, "fport": 5,
+        }  # fmt: skip
+        _check_against_converter(case["expected"], reading)
+
+
+def test_version_3_in_hexadecimal_with_a_session() -> None:
+    body = {
+        "applicationID": "1", "devEUI": DEV_EUI, "devAddr": "AAECAw==", "fCnt": 3, "fPort": 2, "data": "AQI=",
+        "rxInfo": [{"gatewayID": "00000000000000AA", "rssi": -70, "loRaSNR": 0}], "publishedAt": "2026-11-22T10:15:00Z",
+        "txInfo": {"frequency": 868300000, "dr": 2}, "object": {"temperature": 4}, "objectJSON": "",
+    }  # fmt: skip
+    reading = only(read(body))
+    assert (reading.device, reading.generation, reading.seq) == ("eui-" + DEV_EUI, 0x00010203, 3)
+    assert (reading.values, reading.time) == ({"air_temperature": 4.0}, time_of("2026-11-22T10:15:00Z"))
+    assert reading.link is not None
+    assert (reading.link.sf, reading.link.gateway, reading.link.snr_db) == (10, "00000000000000aa", 0)
+    broken = read(body | {"objectJSON": "{nothing"})
+    assert [(one.name, one.value) for one in broken.read.unmapped] == [("objectJSON", "{nothing")]
+
+
+def test_version_3_has_events_of_its_own() -> None:
+    body = {"applicationID": "1", "devEUI": "cLPVftAAAAE=", "type": "OTAA", "error": "DevNonce already used"}
+    (note,) = event(TOPIC + "error", json.dumps(body).encode(), NOW_MS, Directory()).notes
+    assert note == Note(via="chirpstack", time_ms=NOW_MS, trouble=Trouble("OTAA", "DevNonce already used"))
+
+
+FIELDS = [
+    "devEUI",
+    "applicationID",
+    "objectJSON",
+    "time",
+    "deviceInfo",
+    "devAddr",
+    "fCnt",
+    "fPort",
+    "data",
+    "object",
+    "rxInfo",
+    "txInfo",
+]
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_field_may_be_anything(changes: dict[str, Any]) -> None:
+    event(TOPIC + "status", json.dumps(up() | changes).encode(), NOW_MS, Directory(otaa()))
+    version_3 = json.dumps({"devEUI": DEV_EUI} | changes).encode()
+    old = event(TOPIC + "up", version_3, NOW_MS, Directory(otaa()))
+    assert old.read.readings or old.read.undecoded
     result = uplink(up() | changes, NOW_MS, Directory(otaa()), "eui-" + DEV_EUI)
     assert result.read.readings or result.read.undecoded

@@ -9,6 +9,8 @@ import pytest
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
+from gateway.health_store import HealthStore
+from gateway.networks.downlinks import NetworkKind, Route, Routes
 from gateway.networks.events import Events
 from gateway.spool import Limits, Spool
 from schemas.models import Device
@@ -35,12 +37,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_captured_then_dealt_with_once(bench: Bench) -> None:
-    bench.events.capture([UP, (TOPIC + "join", b"{}"), (TOPIC + "surprise", b"{}")], 1000)
-    assert bench.spool.rows == {"captured": 1, "reading": 0, "undecoded": 0}
+    bench.events.capture([UP, (TOPIC + "join", b"{}"), (TOPIC + "location", b"{}")], 1000)
+    assert bench.spool.rows == {"captured": 2, "reading": 0, "undecoded": 0}
     for _ in range(2):
         bench.events.work()
         assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
-        assert bench.counters.events == {"up": 1, "join": 1, "unknown": 1}
+        assert bench.counters.events == {"up": 1, "join": 1, "location": 1}
         assert bench.counters.unmapped == {"odd": 1}
 
 
@@ -59,6 +61,27 @@ def test_when_the_spool_cannot_be_written_events_wait(bench: Bench) -> None:
     bench.database.execute("DROP TRIGGER full")
     bench.events.work()
     assert bench.spool.rows == {"captured": 0, "reading": 1, "undecoded": 0}
+
+
+def test_health_and_way_back_are_kept_with_the_readings_or_not_at_all(bench: Bench) -> None:
+    health, routes, device = HealthStore(bench.database), Routes(bench.database), "eui-" + DEV_EUI
+    error = (TOPIC + "log", b'{"level": "ERROR", "code": "UPLINK_MIC"}')
+    bench.events.capture([error, UP], 1000)
+    bench.database.execute("CREATE TRIGGER full BEFORE INSERT ON reading BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StorageError):
+        bench.events.work()
+    assert (health.state(device), routes.get(device)) == ({}, None)
+    bench.database.execute("DROP TRIGGER full")
+    bench.events.work()
+    assert health.state(device)["errors"] == {"UPLINK_MIC": 1}
+    assert routes.get(device) == Route(NetworkKind.CHIRPSTACK, "a", DEV_EUI)
+
+
+def test_an_event_that_is_new_to_us_is_kept(bench: Bench) -> None:
+    for topic in (TOPIC + "surprise", "v3/a/devices/b/down/surprise", "v3/a"):
+        bench.events.capture([(topic, b"{}")], 1000)
+    bench.events.work()
+    assert (bench.counters.events, bench.spool.rows["undecoded"]) == ({"unknown": 3}, 3)
 
 
 def test_what_has_no_room_is_counted(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.networks.mapping import map_object
+from gateway.networks.mapping import LEAVES_MAX, VALUES_MAX, Named, conversion, map_object
 from gateway.networks.vendor_names import NAMES, UNITS
 from schemas.channels import split
 from schemas.quantities import BY_NAME, QUANTITIES
 
 
 def values(decoded: dict[str, Any], **names: str) -> dict[str, float]:
-    return map_object(decoded, names).values
+    return map_object(decoded, {theirs: Named(ours) for theirs, ours in names.items()}).values
 
 
 def reasons(decoded: dict[str, Any]) -> dict[str, str]:
@@ -106,12 +106,38 @@ def test_the_second_value_of_a_channel_is_named() -> None:
 
 
 def test_an_operator_names_and_ignores() -> None:
-    mapped = map_object({"probe": {"t": "4.5"}, "x": 1}, {"probe.t": "water_temperature@inlet", "x": ""})
+    mapped = map_object({"probe": {"t": "4.5"}, "x": 1}, {"probe.t": Named("water_temperature@inlet"), "x": Named("")})
     assert mapped.values == {"water_temperature@inlet": 4.5}
     assert mapped.unmapped == ()
-    (wrong,) = map_object({"x": 1}, {"x": "warmth"}).unmapped
+    (wrong,) = map_object({"x": 1}, {"x": Named("warmth")}).unmapped
     assert wrong.reason == "unknown quantity 'warmth'"
     assert values({"x": 1}, x="co2@ch2") == {"co2@ch2": 1.0}
+
+
+def test_an_operator_says_the_unit_where_the_decoder_writes_none() -> None:
+    level = {"water_level": Named("water_level", "mm")}
+    assert map_object({"water_level": 1250}, level).values == {"water_level": 125.0}
+    assert map_object({"water_level": "2 m"}, level).values == {"water_level": 200.0}  # written beside the value
+
+
+def test_what_stands_beside_a_value_is_named() -> None:
+    decoded = {"battery_voltage": {"value": 3.1, "unit": "V", "displayName": "Battery", "min": 2.9}}
+    assert values(decoded) == {"battery": 3.1}
+    assert list(reasons(decoded)) == ["battery_voltage.min"]
+
+
+def test_what_is_too_much_is_named() -> None:
+    mapped = map_object({"soil_temperature": list(range(1, LEAVES_MAX + 6))})
+    assert len(mapped.values) == VALUES_MAX
+    assert len(mapped.values) + len(mapped.unmapped) == LEAVES_MAX + 5
+    assert {one.reason for one in mapped.unmapped} == {"too many values"}
+
+
+def test_units_as_people_write_them() -> None:
+    assert conversion("m³⋅m⁻³", "%") == (100, 0)
+    assert conversion("K", "°C") == (1, -273.15)
+    assert conversion("1", "1") == (1, 0)
+    assert conversion("%", "V") is None
 
 
 JSON = st.recursive(
