@@ -145,7 +145,8 @@ def _settle(work: Work, places: Places) -> None:
         if item.own and item.fate is Fate.REWRITTEN and item.identity is not None and not again:
             item.fate = Fate.AGAIN  # a letter of a reading that is known by another time
             continue
-        item.time_ms = places.claim(device, item.time_ms, owner)
+        left_ms = item.old.time_ms if item.old is not None else None
+        item.time_ms = places.claim(device, item.time_ms, owner, left_ms)
 
 
 def _left(item: Item, places: Places) -> PointKey | None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from schemas.intervals import Intervals
 
 MERGE_MS = 3_600_000  # times closer than this are asked for together
-AHEAD_MS = 1000  # asked for at once where a run of taken places does not end
+AHEAD_MS = 1000  # asked for beyond a time: where a run of taken places may end
 Count = tuple[int, int]  # generation, seq
 Spans = list[tuple[str, int, int]]
 
@@ -48,6 +48,7 @@ class Places:
         self._newest_ms = newest_ms
         self._asked: dict[str, Intervals] = {}
         self._stored: dict[tuple[str, int], Count | None] = {}
+        self._standing: dict[tuple[str, Count], list[int]] = {}
         self._claimed: dict[tuple[str, int], Owner] = {}
 
     def ask(self, wanted: Iterable[tuple[str, int]]) -> None:
@@ -65,8 +66,16 @@ class Places:
             return held == owner
         return self._is_stored(device, time_ms) and owner.is_stored_as(self._stored[device, time_ms])
 
-    def claim(self, device: str, time_ms: int, owner: Owner) -> int:
-        """The place of a reading: its time, or the next free millisecond. The same reading keeps its place."""
+    def claim(self, device: str, time_ms: int, owner: Owner, left_ms: int | None = None) -> int:
+        """The place of a reading: its time, or the next free millisecond. The same reading keeps its place.
+
+        After a crash the place before may have become free, so a reading that stands a little further on stays there,
+        unless it is to leave that place (`left_ms`).
+        """
+        for stands_ms in self._standing.get((device, owner.count), ()) if owner.count else ():
+            if time_ms <= stands_ms <= time_ms + AHEAD_MS and stands_ms != left_ms:
+                time_ms = stands_ms
+                break
         while not self._may(device, time_ms, owner):
             time_ms += 1
         self._claimed[device, time_ms] = owner
@@ -88,19 +97,21 @@ class Places:
     def _ask(self, spans: Spans) -> None:
         if not spans:
             return
-        self._stored.update(self._store.occupants(spans))
+        found = self._store.occupants(spans)
+        self._stored.update(found)
+        for (device, time_ms), count in sorted(found.items(), key=lambda item: item[0]):
+            if count is not None:
+                self._standing.setdefault((device, count), []).append(time_ms)
         for device, first, last in spans:
             self._asked.setdefault(device, Intervals()).add(first, last)
 
 
 def _spans(device: str, times_ms: list[int]) -> Spans:
-    """Ranges that hold the times, each with room for as many readings to move on."""
-    times_ms = sorted(set(times_ms))
-    room = len(times_ms)
+    """Ranges that hold the times, each with where such a reading may have moved on to."""
     spans: Spans = []
-    for time_ms in times_ms:
+    for time_ms in sorted(set(times_ms)):
         if spans and time_ms - spans[-1][2] <= MERGE_MS:
-            spans[-1] = (device, spans[-1][1], time_ms + room)
+            spans[-1] = (device, spans[-1][1], time_ms + AHEAD_MS)
         else:
-            spans.append((device, time_ms, time_ms + room))
+            spans.append((device, time_ms, time_ms + AHEAD_MS))
     return spans

@@ -35,6 +35,7 @@ def sort(
     device.
     """
     fresh: dict[Identity, Item] = {}  # first of this very batch
+    moving: dict[Identity, Item] = {}  # gets a better time in this batch
     newest = dict(newest_ms)
     for item in items:
         key = item.identity
@@ -51,6 +52,12 @@ def sort(
                 fresh[key].fate, fresh[key] = Fate.AGAIN, item
         else:
             item.fate, item.old = _met_again(item, provisional.get(key), newest.get(key[0], -1))
+            if item.fate is Fate.BETTER:
+                before = moving.setdefault(key, item)
+                if before is not item:  # two corrections in one batch: the better one moves the reading, once
+                    worse = item if source(item.reading).rank >= source(before.reading).rank else before
+                    worse.fate, worse.old = Fate.AGAIN, None
+                    moving[key] = item if worse is before else before
             newest[key[0]] = max(item.time_ms, newest.get(key[0], -1))
 
 
