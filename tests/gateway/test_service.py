@@ -241,7 +241,7 @@ def test_the_broker_is_away(broker: Broker, listener: Listener, tmp_path: Path) 
 
 def test_what_comes_now_is_not_held_up_by_what_waits(broker: Broker, listener: Listener, tmp_path: Path) -> None:
     waiting = 40_000
-    database = Database(tmp_path)
+    database = Database(tmp_path / "spool")
     text = '{"device": "kn-0002", "generation": 1, "seq": 0, "time": "2026-11-01T00:00:00Z", "values": {"battery": 3}}'
     old = Reading.model_validate_json(text)
     with database.transaction():
