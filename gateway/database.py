@@ -60,6 +60,14 @@ SCHEMA = (
     CREATE TABLE stored (
         device TEXT PRIMARY KEY, ranges TEXT NOT NULL, fresh INTEGER NOT NULL, told_ms INTEGER NOT NULL);
     """,
+    """
+    ALTER TABLE undecoded ADD COLUMN time_ms INTEGER;
+    ALTER TABLE undecoded ADD COLUMN generation INTEGER;
+    ALTER TABLE undecoded ADD COLUMN codec TEXT NOT NULL DEFAULT '';
+    ALTER TABLE undecoded ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX undecoded_told ON undecoded (id) WHERE NOT told;
+    CREATE INDEX undecoded_device ON undecoded (device, codec);
+    """,
 )  # one script a version; what has been released is never edited
 
 

@@ -52,12 +52,12 @@ def decode(payload: Payload) -> Read:
         decoded = codec(payload.codec).decode(payload.data, payload.fport)
         readings = to_readings(payload.device, decoded, received, payload.link)
     except CodecError as error:
-        return Read(undecoded=_undecoded(payload, str(error)))
+        return Read(undecoded=undecoded(payload, str(error)))
     except ValidationError as error:
-        return Read(undecoded=_undecoded(payload, "not a reading: %s" % error.errors()[0]["msg"]))
+        return Read(undecoded=undecoded(payload, "not a reading: %s" % error.errors()[0]["msg"]))
     unmapped = tuple(_unmapped(decoded))
     if not readings:
-        return Read((), unmapped, _undecoded(payload, "no value that we have a channel for"))
+        return Read((), unmapped, undecoded(payload, "no value that we have a channel for"))
     return Read(tuple(_identified(reading, payload) for reading in readings), unmapped)
 
 
@@ -75,5 +75,10 @@ def _unmapped(decoded: list[Decoded]) -> list[Unmapped]:
     return [Unmapped(name, value, reason) for one in decoded for name, value in one.unmapped.items()]
 
 
-def _undecoded(payload: Payload, reason: str) -> Undecoded:
-    return Undecoded(payload.device, payload.received_ms, reason, payload.data, payload.fport, payload.link)
+def undecoded(payload: Payload, reason: str) -> Undecoded:
+    """What is kept of a payload that gave no reading."""
+    time_ms = round(payload.time.timestamp() * 1000) if payload.time else None
+    return Undecoded(
+        payload.device, payload.received_ms, reason, payload.data, payload.fport, payload.link, time_ms, payload.codec,
+        payload.generation,
+    )  # fmt: skip

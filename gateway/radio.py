@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from gateway.counters import UNKNOWN_MAX, Faults, GatewayCounters, keep_bounds, note_read
 from gateway.database import Database, StorageError
 from gateway.decode import Read
+from gateway.health_store import HealthStore
 from gateway.lorawan.answers import Downlink
 from gateway.lorawan.dedup import Deduplicator, Heard, Reception
 from gateway.lorawan.downlinks import Downlinks
@@ -23,6 +24,7 @@ from gateway.semtech import datagrams
 from gateway.semtech.forwarders import Address, Forwarders
 from gateway.semtech.objects import Crc
 from gateway.spool import GWMP, Input, Spool, Undecoded
+from gateway.unread import UnreadPayloads
 
 RETRY_MS = 5000  # after the spool could not be written
 _NORMAL = {Outcome.READINGS, Outcome.UNDECODED, Outcome.EMPTY, Outcome.JOIN, Outcome.NOT_FOR_US, Outcome.RETRANSMISSION}
@@ -41,13 +43,16 @@ class Radio:
     """From datagrams to readings in the spool."""
 
     def __init__(
-        self, database: Database, spool: Spool, network: Network, downlinks: Downlinks, forwarders: Forwarders,
+        self, database: Database, spool: Spool, network: Network, downlinks: Downlinks, unread: UnreadPayloads,
+        forwarders: Forwarders,
         counters: GatewayCounters, faults: Faults,
     ) -> None:  # fmt: skip
         self._database = database
         self._spool = spool
         self._network = network
         self._downlinks = downlinks
+        self._unread = unread
+        self._health = HealthStore(database)
         self._forwarders = forwarders
         self._counters = counters
         self._faults = faults
@@ -71,6 +76,7 @@ class Radio:
                 continue
             if isinstance(parsed, datagrams.PushData) and self._admits(parsed.gateway, address):
                 pushes.append((parsed, datagram, address))
+                self._forwarders.said(parsed.gateway, address, parsed.stat, now.wall_ms)
             elif isinstance(parsed, datagrams.PullData) and self._admits(parsed.gateway, address):
                 self._forwarders.pulled(parsed.gateway, address, parsed.version)
                 answers.append((datagrams.pull_ack(parsed), address))
@@ -92,8 +98,7 @@ class Radio:
                 handled = [self._handle(reception) for reception in receptions]
                 new = self._spool.add(reading for one in handled for reading in one.read.readings)
                 for one in handled:
-                    if one.read.undecoded:
-                        self._spool.add_undecoded(one.read.undecoded)
+                    self._keep(one, now.wall_ms)
                 self._spool.release(self._done(receptions))
         except StorageError as error:
             self._retry_ms = now.steady_ms + RETRY_MS
@@ -119,6 +124,15 @@ class Radio:
                     self._downlinks.sent(downlink.item)
             except StorageError as error:  # it goes out once more
                 self._faults.report("spool", str(error))
+
+    def _keep(self, one: Handled, now_ms: int) -> None:
+        """What is not a reading."""
+        if one.read.undecoded:
+            self._spool.add_undecoded(one.read.undecoded)
+        if one.outcome is Outcome.UNKNOWN_DEVICE:
+            self._unread.wants_to_join(one.detail, now_ms)
+        for note in one.notes:
+            self._health.note(one.device or "", note)
 
     def next_due_ms(self) -> float | None:
         """When `work` has something to do, on the steady clock."""

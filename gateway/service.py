@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
-from gateway.database import Database
+from gateway.database import Database, StorageError
 from gateway.health_store import HealthStore
 from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Network
@@ -26,6 +26,7 @@ from gateway.semtech.endpoint import UdpAddress, UdpEndpoint
 from gateway.semtech.forwarders import Address, Allowed, Forwarders
 from gateway.spool import GWMP, MQTT, Limits, Spool
 from gateway.tell import Tell
+from gateway.unread import UnreadPayloads
 from gateway.uplink import BrokerUplink, first_of
 
 REPLAY_ROWS = 500
@@ -45,6 +46,7 @@ class GatewayConfig:
     net_id: int = 0
     limits: Limits = field(default_factory=Limits)
     republish_after_s: float = 300
+    read_again_s: float = 10  # how often what could not be read is tried again
     channels: ChannelTable = NO_TABLE  # how decoders of other networks name what devices measure
 
 
@@ -74,11 +76,14 @@ class _Service:
         downlinks = Downlinks(self._database)
         tell = Tell(self._database, directory, downlinks, counters, faults)
         network = Network(directory, Sessions(self._database), downlinks, tell, config.net_id)
-        self._radio = Radio(self._database, self._spool, network, downlinks, self._forwarders, counters, faults)
-        self._events = Events(self._database, self._spool, directory, counters, faults, config.channels)
+        self._unread = UnreadPayloads(self._database, self._spool, directory, counters, faults)
+        self._radio = Radio(
+            self._database, self._spool, network, downlinks, self._unread, self._forwarders, counters, faults
+        )
+        self._events = Events(self._database, self._spool, directory, counters, faults, tell, config.channels)
         self._uplink = BrokerUplink(
             config.mqtt, config.instance, self._database, self._spool, self._events, HealthStore(self._database), tell,
-            counters, faults, config.republish_after_s,
+            downlinks, self._unread, self._forwarders.states, counters, faults, config.republish_after_s,
         )  # fmt: skip
         self._config = config
         self._udp: UdpEndpoint | None = None
@@ -102,7 +107,9 @@ class _Service:
         address = self._udp.address
         _log.info("hearing gateways on UDP %s:%d, broker %s", *address, self._config.mqtt)
         ready(address)
-        await first_of(self._work(), self._uplink.run(self._status), self._summary(), self._until(stop))
+        await first_of(
+            self._work(), self._uplink.run(self._status), self._summary(), self._read_again(), self._until(stop)
+        )
         self._radio.work(_now(), flush=True)
 
     def close(self) -> None:
@@ -133,10 +140,18 @@ class _Service:
                 await self._heard.wait()
                 continue
             await asyncio.sleep(max(0.0, due_ms - _now().steady_ms) / 1000)
-            before = self._counters.readings
             self._udp.send(self._radio.work(_now()))
-            if self._counters.readings > before:
-                self._uplink.wake()
+            self._uplink.wake()
+
+    async def _read_again(self) -> None:
+        """What could not be read, once the registry says more of the device."""
+        while True:
+            try:
+                if self._unread.try_again():
+                    self._uplink.wake()
+            except StorageError as error:
+                _log.warning("%s", error)
+            await asyncio.sleep(self._config.read_again_s)
 
     async def _summary(self) -> None:
         while True:

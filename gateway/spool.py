@@ -20,6 +20,7 @@ _COUNTED = "device = ? AND position = ? AND generation = ? AND seq = ?"
 _TIMED = "seq IS NULL AND device = ? AND position = ? AND time = ?"
 _TABLES = ("captured", "reading", "undecoded")
 _TRIMMED = ("reading", "undecoded")
+_UNDECODED = "device, received_ms, reason, payload, fport, link, time_ms, codec, generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Undecoded:
-    """A payload that gave no reading."""
+    """A payload that gave no reading. `codec`: what was tried, "" for none; `time_ms`: by a network's clock; with the
+    frame counter of the link, `generation` identifies what it may become.
+    """
 
     device: str
     received_ms: int
@@ -52,6 +55,9 @@ class Undecoded:
     payload: bytes
     fport: int | None = None
     link: Link | None = None
+    time_ms: int | None = None
+    codec: str = ""
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,9 @@ class Spool:
     def add_undecoded(self, one: Undecoded) -> None:
         """Keeps a payload for an operator."""
         link = one.link.model_dump_json(exclude_none=True) if one.link else "{}"
-        row = (one.device, one.received_ms, one.reason, one.fport, one.payload, link)
-        self._insert("undecoded", "device, received_ms, reason, fport, payload, link", row)
+        known = (one.time_ms, one.codec, one.generation)
+        row = (one.device, one.received_ms, one.reason, one.payload, one.fport, link, *known)
+        self._insert("undecoded", _UNDECODED, row)
 
     def trim(self) -> dict[str, int]:
         """Drops the oldest rows that are too many; how many of which table. Once what added them is committed."""
@@ -129,10 +136,36 @@ class Spool:
 
     def undecoded(self, limit: int = 100) -> list[Undecoded]:
         """The newest payloads that gave no reading."""
-        found = self._db.execute(
-            "SELECT device, received_ms, reason, payload, fport, link FROM undecoded ORDER BY id DESC LIMIT ?", (limit,)
-        )
-        return [Undecoded(r[0], r[1], r[2], r[3], r[4], Link.model_validate_json(r[5])) for r in found]
+        return [one for _, one in self._undecoded("ORDER BY id DESC LIMIT ?", (limit,))]
+
+    def untold(self, limit: int = 100) -> list[tuple[int, Undecoded]]:
+        """Those that the cloud does not know of yet, with their ids, oldest first."""
+        return self._undecoded("WHERE NOT told ORDER BY id LIMIT ?", (limit,))
+
+    def told(self, ids: Iterable[int]) -> None:
+        """The cloud knows of these."""
+        with self._db.transaction():
+            for one in ids:
+                self._db.execute("UPDATE undecoded SET told = 1 WHERE id = ?", (one,))
+
+    def undecoded_devices(self) -> list[tuple[str, str]]:
+        """(device, codec that was tried) of everything that gave no reading."""
+        return [(d, c) for d, c in self._db.execute("SELECT DISTINCT device, codec FROM undecoded")]
+
+    def undecoded_of(self, device: str, codec: str, limit: int = 500) -> list[tuple[int, Undecoded]]:
+        """The oldest of one device that one codec could not read, with their ids."""
+        return self._undecoded("WHERE device = ? AND codec = ? ORDER BY id LIMIT ?", (device, codec, limit))
+
+    def forget_undecoded(self, ids: Iterable[int]) -> None:
+        """Payloads that are readings now, or of which the new reason is kept."""
+        self._delete("undecoded", ids)
+
+    def _undecoded(self, which: str, values: tuple[object, ...]) -> list[tuple[int, Undecoded]]:
+        found = self._db.execute("SELECT id, %s FROM undecoded %s" % (_UNDECODED, which), values)
+        return [
+            (r[0], Undecoded(r[1], r[2], r[3], r[4], r[5], Link.model_validate_json(r[6]), r[7], r[8], r[9]))
+            for r in found
+        ]
 
     def last_id(self) -> int:
         """The newest reading's, 0 where there is none."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database
 from gateway.lorawan.downlinks import Downlinks
+from gateway.networks.downlinks import Routes
 from gateway.ports import DeviceDirectory
 from schemas.intervals import Intervals
 from schemas.models import Activation, Command, Range
@@ -41,6 +42,7 @@ class Tell:
         self._downlinks = downlinks
         self._counters = counters
         self._faults = faults
+        self._routes = Routes(database)
 
     def acknowledged(self, device: str, stored: list[Range]) -> None:
         """The cloud has stored these; nothing is told before it is worth it."""
@@ -52,8 +54,13 @@ class Tell:
         if fresh > 0 or merged != ranges:
             self._keep(device, merged, max(0, fresh), told_ms)
 
-    def heard(self, device: str, now_ms: int) -> None:
-        """The device has just sent something and will listen: tell it, if that is due."""
+    def heard(self, device: str, now_ms: int, elsewhere: bool = False) -> None:
+        """The device has just sent something and will listen: tell it, if that is due.
+
+        `elsewhere`: through another network. One that is heard by our own gateways has no way there any more.
+        """
+        if not elsewhere:
+            self._routes.forget(device)
         ranges, fresh, told_ms = self._known(device)
         if not ranges or not fresh:
             return

@@ -23,9 +23,12 @@ from gateway import mqtt
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.health_store import HealthStore
+from gateway.lorawan.downlinks import Downlinks
+from gateway.networks.downlinks import DownlinkError, Routes, push
 from gateway.networks.events import Events
 from gateway.spool import Spool, Waiting
 from gateway.tell import Tell
+from gateway.unread import UnreadPayloads
 from schemas import topics
 from schemas.models import Acknowledgement
 
@@ -47,8 +50,9 @@ class BrokerUplink:
 
     def __init__(
         self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, health: HealthStore,
-        tell: Tell,
-        counters: GatewayCounters, faults: Faults, republish_after_s: float = 300,
+        tell: Tell, downlinks: Downlinks, unread: UnreadPayloads,
+        gateways: Callable[[int], dict[str, dict[str, object]]], counters: GatewayCounters, faults: Faults,
+        republish_after_s: float = 300,
     ) -> None:  # fmt: skip
         self._url = url
         self._instance = instance
@@ -57,7 +61,12 @@ class BrokerUplink:
         self._spool = spool
         self._events = events
         self._tell = tell
+        self._downlinks = downlinks
+        self._routes = Routes(database)
+        self._unread = unread
+        self._down, self._unread_wanted = asyncio.Event(), asyncio.Event()
         self._health = health
+        self._gateways = gateways
         self._counters = counters
         self._faults = faults
         self._republish_after_s = republish_after_s
@@ -78,6 +87,8 @@ class BrokerUplink:
         """There is something to publish."""
         self._more.set()
         self._noted.set()
+        self._down.set()
+        self._unread_wanted.set()
 
     async def run(self, status: Callable[[], dict[str, object]]) -> None:
         """Connects, works, waits and connects again. `status` gives what goes into the status message."""
@@ -112,7 +123,12 @@ class BrokerUplink:
             self.connected = True
             try:
                 await first_of(
-                    self._publish(client), self._listen(client), self._say(client, status), self._tell_health(client)
+                    self._publish(client),
+                    self._listen(client),
+                    self._say(client, status),
+                    self._tell_health(client),
+                    self._hand_over(client),
+                    self._tell_unread(client),
                 )
             finally:
                 self.connected = False
@@ -173,6 +189,7 @@ class BrokerUplink:
                 await self._until_it_works(partial(self._told, told))
                 for one in told:
                     mqtt.acknowledge(client, one)
+                self._down.set()
             if events:
                 await self._take(client, events)
 
@@ -218,6 +235,43 @@ class BrokerUplink:
         while True:
             await client.publish(self._status_topic, _status(True, status()), qos=1, retain=True)
             await asyncio.sleep(60)
+
+    async def _say_gateways(self, client: aiomqtt.Client) -> None:
+        """What LoRa gateways say of themselves, and which fell silent."""
+        while True:
+            for eui, body in self._gateways(time.time_ns() // 1_000_000).items():
+                await client.publish(topics.topic(topics.STATUS, eui), orjson.dumps(body), qos=1, retain=True)
+            await asyncio.sleep(GATEWAYS_S)
+
+    async def _hand_over(self, client: aiomqtt.Client) -> None:
+        """Downlinks for devices that another network serves."""
+        while True:
+            self._down.clear()
+            for item in self._downlinks.routed():
+                route = self._routes.get(item.device)
+                if route is None:
+                    continue
+                reference = "%s-%d" % (item.device, item.id)
+                try:
+                    topic, body = push(route, item.fport, item.payload, item.confirmed, reference)
+                    await client.publish(topic, body, qos=1, timeout=PUBACK_S)
+                except DownlinkError as error:
+                    self._faults.report("down" + item.device, "%s is not sent: %s" % (item.device, error))
+                with self._database.transaction():
+                    self._downlinks.handed_over(item)
+            await self._down.wait()
+
+    async def _tell_unread(self, client: aiomqtt.Client) -> None:
+        """What could not be read."""
+        while True:
+            self._unread_wanted.clear()
+            while messages := self._unread.messages():
+                under_way = []
+                for _, device, body in messages:
+                    under_way.append(client.publish(topics.topic(topics.UNREAD, device), body, qos=1, timeout=PUBACK_S))
+                await asyncio.gather(*under_way)
+                self._unread.told([row for row, _, _ in messages])
+            await self._unread_wanted.wait()
 
     async def _tell_health(self, client: aiomqtt.Client) -> None:
         """What is known of devices, when it is due (`health_store`)."""

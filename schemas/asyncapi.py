@@ -20,12 +20,13 @@ from schemas.models import (
     Reading,
     Station,
     Status,
+    Unread,
 )
 from schemas.quantities import QUANTITIES
 from schemas.wire import STATUS_FLAGS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MODELS: tuple[type[BaseModel], ...] = (Acknowledgement, Command, Deployment, Device, Reading, Station, Status)
+MODELS: tuple[type[BaseModel], ...] = (Acknowledgement, Command, Deployment, Device, Reading, Station, Status, Unread)
 NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{DEVICE_MAX - 1}}}$"
 PLACE_PATTERN = rf"[a-z0-9][a-z0-9._-]{{0,{PLACE_MAX - 1}}}"
 CHANNEL_PATTERN = f"^({'|'.join(q.name for q in QUANTITIES)})(@{PLACE_PATTERN})?$"
@@ -38,6 +39,7 @@ _TOPICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     topics.UP: ("receive", ("Reading", "Readings"), "A reading, or a JSON array of up to %d." % READINGS_MAX),
     topics.RAW: ("receive", ("Frame",), "Readings in the binary wire format, version 1 (docs/wire.md)."),
     topics.STATUS: ("receive", ("Status",), "The device's or gateway's own state; retained, and its last will."),
+    topics.UNREAD: ("receive", ("Unread",), "What a gateway heard and could not read; it becomes a dead letter."),
     topics.ACK: ("send", ("Acknowledgement",), "What is stored for good; whoever spools may forget it."),
     topics.DOWN: ("send", ("Command",), "A command to the device."),
 }
@@ -66,6 +68,16 @@ EXAMPLES: dict[str, list[Any]] = {
             "margin_db": 9,
             "errors": {"UPLINK_F_CNT_RESET": 2},
         },
+    ],
+    "Unread": [
+        {
+            "device": "eui-70b3d57ed0000001",
+            "reason": "the device is not registered, so no codec is known",
+            "registered": False,
+            "time": "2026-11-22T10:15:00Z",
+            "fport": 1,
+            "payload_hex": "0167002a",
+        }
     ],
     "Acknowledgement": [{"stored": [[1, 4700, 4711]]}],
     "Command": [{"id": "7f3a", "command": "resend", "ranges": [[1, 4702, 4705]]}],

@@ -156,6 +156,19 @@ class Deployment(BaseModel):
 Range = Annotated[tuple[Count, Count, Count], Field(description="[generation, first, last], both ends included")]
 
 
+class Unread(BaseModel):
+    """What a gateway heard and could not read: it keeps the payload, and reads it once the registry helps."""
+
+    model_config = ConfigDict(extra="allow")
+    device: Name
+    reason: str
+    registered: bool = True  # whether the registry knows the device
+    time: Time | None = None
+    fport: Annotated[int, Strict(), Field(ge=0, le=255)] | None = None
+    payload_hex: Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")] = ""
+    link: Link | None = None
+
+
 class Acknowledgement(BaseModel):
     """What the cloud has stored for good; whoever spools may forget it."""
 

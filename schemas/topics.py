@@ -11,7 +11,8 @@ RAW = "raw"  # readings in the binary wire format
 STATUS = "status"  # retained, last will
 ACK = "ack"  # what the cloud has stored for good
 DOWN = "down"  # commands to a device
-KINDS = (UP, RAW, STATUS, ACK, DOWN)
+UNREAD = "unread"  # what a gateway heard of a device and could not read
+KINDS = (UP, RAW, STATUS, ACK, DOWN, UNREAD)
 
 CHIRPSTACK_EVENTS = "application/+/device/+/event/+"
 TTS_UPLINKS = "v3/+/devices/+/up"

@@ -77,6 +77,18 @@ class Downlinks:
         """The device has confirmed it."""
         self._end(item.id, "confirmed")
 
+    def routed(self, limit: int = 100) -> list[Item]:
+        """Those of devices that another network serves, the oldest first: it has queues of its own."""
+        sql = (
+            "SELECT id, device, fport, payload, confirmed, tries, fcnt FROM downlink JOIN route USING (device)"
+            " ORDER BY id LIMIT ?"
+        )
+        return [Item(r[0], r[1], r[2], r[3], bool(r[4]), r[5], r[6], False) for r in self._db.execute(sql, (limit,))]
+
+    def handed_over(self, item: Item) -> None:
+        """Another network has taken it, or never will: it goes no further with us."""
+        self._end(item.id, "handed_over")
+
     def waiting(self) -> int:
         """How many there are, for all devices."""
         return int(self._db.execute("SELECT count(*) FROM downlink").fetchone()[0])

@@ -12,11 +12,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from edge.lorawan import eu868, frames, server
+from edge.lorawan import eu868, frames, mac, server
 from edge.lorawan.control import EU868, Control, Plan
 from edge.lorawan.security import UP, crypt_payload, data_mic
 from edge.lorawan.session import Session
 from gateway.decode import NOTHING, Payload, Read, decode
+from gateway.health import Note, Power, Trouble
 from gateway.lorawan import answers, windows
 from gateway.lorawan.aes import aes
 from gateway.lorawan.dedup import Reception
@@ -52,6 +53,7 @@ class Handled:
     detail: str = ""
     read: Read = NOTHING
     downlink: answers.Downlink | None = None
+    notes: tuple[Note, ...] = ()  # of the device's health
 
 
 class Network:
@@ -97,13 +99,17 @@ class Network:
             None, used, plan.rx1_dr_offset, plan.rx2_dr, plan.rx_delay_s, cf_list,
         )  # fmt: skip
         if isinstance(answer, server.BadMic):
-            return Handled(Outcome.BAD_MIC, device.device, "JoinRequest with another AppKey")
+            what = "JoinRequest with another AppKey"
+            return Handled(Outcome.BAD_MIC, device.device, what, notes=(_trouble(reception, "OTAA", what),))
         if isinstance(answer, server.Refused):
-            return Handled(Outcome.JOIN_REFUSED, device.device, answer.reason)
+            trouble = _trouble(reception, "OTAA", answer.reason)
+            return Handled(Outcome.JOIN_REFUSED, device.device, answer.reason, notes=(trouble,))
         self._sessions.add(dev_eui, join_key, answer.session, Control.after_join(answer, _data_rate(reception) or 0))
         ways = windows.after_join(reception)
         downlink = answers.Downlink(device.device, answer.phy, ways) if ways else None
-        return Handled(Outcome.JOIN, device.device, "session %d" % join_nonce, downlink=downlink)
+        address = frames.addr_text(answer.session.dev_addr)
+        note = Note(via="lorawan", time_ms=reception.received_ms, joined=True, dev_addr=address)
+        return Handled(Outcome.JOIN, device.device, "session %d" % join_nonce, downlink=downlink, notes=(note,))
 
     def _data(self, frame: frames.DataFrame, reception: Reception) -> Handled:
         refused = Handled(Outcome.NOT_FOR_US, detail="DevAddr " + frames.addr_text(frame.dev_addr))
@@ -157,15 +163,16 @@ class Network:
         if downlink and downlink.item:
             self._downlinks.tried(downlink.item, session.fcnt_down - 1)
         self._sessions.save(key, session, control, frame.mic)
+        notes = _power(opened.mac, reception)
         if opened.fport in (None, 0) or not opened.payload:
-            return Handled(Outcome.EMPTY, device.device, "frame %d" % opened.fcnt, downlink=downlink)
+            return Handled(Outcome.EMPTY, device.device, "frame %d" % opened.fcnt, NOTHING, downlink, notes)
         payload = Payload(
             device.device, device.codec, opened.payload, opened.fport, session.join_nonce, opened.fcnt,
             reception.received_ms, _link(reception, session, opened.fcnt, opened.fport),
         )  # fmt: skip
         read = decode(payload)
         outcome = Outcome.UNDECODED if read.undecoded else Outcome.READINGS
-        return Handled(outcome, device.device, "frame %d" % opened.fcnt, read, downlink)
+        return Handled(outcome, device.device, "frame %d" % opened.fcnt, read, downlink, notes)
 
     def _again(
         self, key: str, device: Device, session: Session, opened: server.Retransmission, frame: frames.DataFrame,
@@ -219,12 +226,31 @@ def _old_count(opened: object, session: Session, frame: frames.DataFrame) -> int
 def _replay(device: Device, session: Session, frame: frames.DataFrame, fcnt: int, reception: Reception) -> Handled:
     reason = "frame %d came after frame %d: late, replayed, or the device has begun to count anew and needs new keys"
     reason %= fcnt, session.fcnt_up - 1
+    notes = (_trouble(reception, "F_CNT", reason),)
     if not frame.fport or not frame.frm_payload:
-        return Handled(Outcome.REPLAY, device.device, reason)
+        return Handled(Outcome.REPLAY, device.device, reason, notes=notes)
     payload = crypt_payload(aes(session.app_skey), UP, session.dev_addr, fcnt, frame.frm_payload)
     link = _link(reception, session, fcnt, frame.fport)
-    kept = Undecoded(device.device, reception.received_ms, reason, payload, frame.fport, link)
-    return Handled(Outcome.REPLAY, device.device, reason, Read(undecoded=kept))
+    generation = session.join_nonce
+    kept = Undecoded(
+        device.device, reception.received_ms, reason, payload, frame.fport, link, None, device.codec, generation
+    )
+    return Handled(Outcome.REPLAY, device.device, reason, Read(undecoded=kept), notes=notes)
+
+
+def _trouble(reception: Reception, code: str, text: str) -> Note:
+    return Note(via="lorawan", time_ms=reception.received_ms, trouble=Trouble(code, text))
+
+
+def _power(commands: list[mac.Command], reception: Reception) -> tuple[Note, ...]:
+    """What a device says of its battery: 0 external power, 1 to 254 from empty to full, 255 it cannot tell."""
+    told = [command.fields for command in commands if command.name == "DevStatusAns"]
+    if not told:
+        return ()
+    level, margin = told[-1]["battery"], told[-1]["margin"]
+    percent = round((level - 1) / 253 * 100, 1) if 1 <= level <= 254 else None
+    power = Power(percent, level == 0 if level != 255 else None, float(margin))
+    return (Note(via="lorawan", time_ms=reception.received_ms, power=power),)
 
 
 def _link(reception: Reception, session: Session, fcnt: int, fport: int) -> Link:

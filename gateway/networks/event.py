@@ -12,11 +12,11 @@ import binascii
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.decode import NOTHING, Payload, Read, decode
+from gateway.decode import NOTHING, Payload, Read, decode, undecoded
 from gateway.health import Note
 from gateway.networks.downlinks import Route
 from gateway.networks.history import AHEAD, EARLIEST, Entry, Frame
@@ -67,9 +67,8 @@ def read_uplink(payload: Payload, frame: Frame, event: dict[str, Any]) -> Read:
     else:
         reason = "the event has no data"
     reason += ", and the network's decoder gave no value that we know" if frame.unmapped else ""
-    kept = payload.data or json.dumps(event).encode()
-    undecoded = Undecoded(payload.device, payload.received_ms, reason, kept, payload.fport, payload.link)
-    return Read((), tried.unmapped + frame.unmapped, undecoded)
+    kept = replace(undecoded(payload, reason), payload=payload.data or json.dumps(event).encode())
+    return Read((), tried.unmapped + frame.unmapped, kept)
 
 
 def _reading(payload: Payload, entry: Entry) -> Reading:

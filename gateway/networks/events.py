@@ -17,6 +17,7 @@ from gateway.networks.downlinks import Routes
 from gateway.networks.event import Event
 from gateway.ports import DeviceDirectory
 from gateway.spool import MQTT, Input, Spool, Undecoded
+from gateway.tell import Tell
 
 _log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ class Events:
 
     def __init__(
         self, database: Database, spool: Spool, directory: DeviceDirectory, counters: GatewayCounters, faults: Faults,
-        channels: ChannelTable = NO_TABLE,
+        tell: Tell, channels: ChannelTable = NO_TABLE,
     ) -> None:  # fmt: skip
         self._database = database
         self._spool = spool
         self._directory = directory
         self._counters = counters
         self._faults = faults
+        self._tell = tell
         self._channels = channels
         self._health = HealthStore(database)
         self._routes = Routes(database)
@@ -58,7 +60,7 @@ class Events:
         with self._database.transaction():
             for _, row in self._waiting:
                 event = self._event(row)
-                done.append((event, self._keep(event)))
+                done.append((event, self._keep(event, row.received_ms)))
             self._spool.release([input_id for input_id, _ in self._waiting])
         self._waiting.clear()
         for event, new in done:
@@ -80,7 +82,7 @@ class Events:
             undecoded = Undecoded("", row.received_ms, "error of our own, see the log", row.payload)
             return Event("unknown", read=Read(undecoded=undecoded))
 
-    def _keep(self, event: Event) -> int:
+    def _keep(self, event: Event, received_ms: int) -> int:
         """How many of its readings are new."""
         if event.read.undecoded:
             self._spool.add_undecoded(event.read.undecoded)
@@ -88,6 +90,8 @@ class Events:
             self._health.note(event.device, note)
         if event.route and event.device:
             self._routes.keep(event.device, event.route)
+        if event.read.readings:
+            self._tell.heard(event.device, received_ms, elsewhere=True)
         return self._spool.add(event.read.readings)
 
     def _count(self, event: Event, new: int) -> None:

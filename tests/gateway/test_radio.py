@@ -17,6 +17,7 @@ from gateway.semtech import datagrams
 from gateway.semtech.forwarders import WAYS_MAX, Forwarders
 from gateway.spool import Limits, Spool
 from gateway.tell import Tell
+from gateway.unread import UnreadPayloads
 from schemas.models import Device
 from tests.gateway.helpers import (
     DEV_ADDR,
@@ -48,8 +49,11 @@ class Bench:
         downlinks = Downlinks(self.database)
         faults = Faults(logging.getLogger(__name__), lambda: 0)
         tell = Tell(self.database, self.directory, downlinks, self.counters, faults)
+        unread = UnreadPayloads(self.database, self.spool, self.directory, self.counters, faults)
         self.network = Network(self.directory, Sessions(self.database), downlinks, tell)
-        self.radio = Radio(self.database, self.spool, self.network, downlinks, self.forwarders, self.counters, faults)
+        self.radio = Radio(
+            self.database, self.spool, self.network, downlinks, unread, self.forwarders, self.counters, faults
+        )
 
     def push(self, *objects: dict[str, Any], gateway: str = EUI, at_ms: float = 0) -> list[Any]:
         answers = self.radio.take([(push(*objects, gateway=gateway), ADDRESS)], Now(1000, at_ms))

@@ -1,6 +1,7 @@
 """The whole gateway: real UDP, a real broker, the real device role; outages, restarts, kill -9, nonsense."""
 
 import asyncio
+import base64
 import gc
 import json
 import queue
@@ -23,18 +24,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.lorawan import frames
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Joined
 from gateway.counters import GatewayCounters
 from gateway.database import Database, StorageError
+from gateway.health_store import HealthStore
 from gateway.mqtt import MqttUrl
 from gateway.semtech import datagrams
 from gateway.semtech.endpoint import PortError
 from gateway.service import GatewayConfig, run
 from gateway.spool import GWMP, Input, Spool
 from schemas.models import Reading
+from schemas.wire_down import decode_ack, decode_command
 from tests.brokers import Broker, start_mosquitto
 from tests.gateway.helpers import (
+    DEV_EUI,
     EUI,
     OTHER_EUI,
     Directory,
@@ -121,6 +126,13 @@ class Listener:
             if topic == "klimanetz/v1/status/gateway-1" and body["online"] is online:
                 return dict(body)
 
+    def on(self, wanted: str) -> dict[str, Any]:
+        """The next message on a topic."""
+        while True:
+            topic, body = self.messages.get(timeout=WAIT_S)
+            if topic == wanted:
+                return dict(body)
+
     def publish(self, topic: str, body: Any) -> None:
         self._client.publish(topic, json.dumps(body), qos=1).wait_for_publish(WAIT_S)
 
@@ -155,6 +167,10 @@ class Running:
         """What the gateway has open."""
         (database,) = (o for o in gc.get_objects() if isinstance(o, Database) and o.folder == self._config.spool)
         return database
+
+    def register(self, device: Any) -> None:
+        """As if somebody had imported it."""
+        self._directory.devices.append(device)
 
     def stop(self) -> None:
         if self._thread.is_alive():
@@ -517,3 +533,94 @@ def test_a_port_in_use_is_said_in_one_sentence(broker: Broker, tmp_path: Path) -
         config = GatewayConfig(url, tmp_path / "other", udp_host="127.0.0.1", udp_port=port)
         with pytest.raises(PortError, match=r"Address already in use.*set KLIMANETZ_UDP_LISTEN"):
             asyncio.run(run(config, Directory(), print, asyncio.Event()))
+
+
+# --- what cannot be read, and the way back
+
+
+def heard_elsewhere(n: int, data: str = "0167002a", dev_eui: str = "70b3d57ed0000abc") -> tuple[str, dict[str, Any]]:
+    """(topic, body) of an uplink that ChirpStack has heard."""
+    body = {
+        "time": "2026-11-22T10:15:00Z", "deviceInfo": {"devEui": dev_eui, "applicationId": "app"}, "devAddr": "01a2b3c4",
+        "fCnt": n, "fPort": 1, "data": base64.b64encode(bytes.fromhex(data)).decode(),
+        "rxInfo": [{"gatewayId": EUI, "rssi": -101, "snr": 4.5}],
+    }  # fmt: skip
+    return f"application/app/device/{dev_eui}/event/up", body
+
+
+def test_what_nobody_could_read_is_a_reading_once_the_device_is_registered(
+    broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    directory = [otaa()]
+    with gateway(broker.port, tmp_path, *directory, read_again_s=0.1) as running:
+        running.until(lambda c: c.connections == 1)
+        listener.publish(*heard_elsewhere(7))
+        told = listener.on("klimanetz/v1/unread/eui-70b3d57ed0000abc")
+        assert (told["registered"], told["payload_hex"], told["fport"]) == (False, "0167002a", 1)
+        assert told["time"] == "2026-11-22T10:15:00Z"
+        assert "not registered" in told["reason"]
+        running.register(otaa("lpp-1", dev_eui="70b3d57ed0000abc", codec="cayenne-lpp"))
+        (reading,) = listener.readings(1)
+        assert (reading["device"], reading["generation"], reading["seq"]) == ("lpp-1", 0x01A2B3C4, 7)
+        assert (reading["time"], reading["time_source"]) == ("2026-11-22T10:15:00Z", "network")
+        assert reading["values"] == {"air_temperature": 4.2}
+        assert reading["link"]["rssi_dbm"] == -101
+    with spooled(tmp_path) as spool:
+        assert spool.rows["undecoded"] == 0
+
+
+def test_a_device_that_wants_to_join_and_is_not_registered_is_told_of_once(
+    broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    stranger, nobody = on_air(), abp()
+    with gateway(broker.port, tmp_path, nobody) as running:
+        forwarder = Forwarder(running.address)
+        for _ in range(3):
+            forwarder.push_and_wait(rxpk(stranger.join_request()))
+        told = listener.on(f"klimanetz/v1/unread/eui-{DEV_EUI}")
+        assert told["registered"] is False
+        assert "AppKey" in told["reason"]
+        running.until(lambda c: c.outcomes["unknown_device"] == 3)
+    assert not [t for t, _ in listener.messages.queue if "/unread/" in t]
+
+
+def test_devices_of_other_networks_are_told_through_them(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    ours = otaa("kn-9", dev_eui="70b3d57ed0000abc")
+    down = Listener(broker, "application/+/device/+/command/down")
+    with gateway(broker.port, tmp_path, ours) as running:
+        running.until(lambda c: c.connections == 1)
+        listener.publish(*heard_elsewhere(1, payload(1).hex()))
+        listener.readings(1)
+        listener.publish("klimanetz/v1/down/kn-9", {"id": "c-1", "command": "status"})
+        topic, command = down.messages.get(timeout=WAIT_S)
+        assert topic == "application/app/device/70b3d57ed0000abc/command/down"
+        assert (command["devEui"], command["fPort"], command["confirmed"]) == ("70b3d57ed0000abc", 11, True)
+        assert decode_command(base64.b64decode(command["data"])).command == "status"
+        listener.publish("klimanetz/v1/ack/kn-9", {"stored": [[1, 1, 40]]})
+        running.until(lambda c: c.acknowledged == 1)
+        listener.publish(*heard_elsewhere(2, payload(41).hex()))
+        _, ack = down.messages.get(timeout=WAIT_S)
+        assert (ack["fPort"], decode_ack(base64.b64decode(ack["data"]))) == (10, [(1, 1, 40)])
+    down.close()
+
+
+def test_the_health_of_devices_and_gateways_is_published(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    device = on_air()
+    with gateway(broker.port, tmp_path) as running:
+        forwarder = Forwarder(running.address)
+        forwarder.raw(datagrams.push_data(b"st", EUI, {"stat": {"rxnb": 5, "rxok": 4, "ackr": 99.5, "lati": 51.48}}))
+        join(forwarder, device)
+        joined = listener.on("klimanetz/v1/status/kn-0001")
+        assert joined["via"] == "lorawan"
+        assert joined["dev_addr"] == frames.addr_text(device.session.dev_addr)  # type: ignore[union-attr]
+        forwarder.push_and_wait(rxpk(device.uplink(payload(1), 1)))
+        asked = device.on_downlink(forwarder.downlink().phy, battery=128, margin_db=7)
+        assert [c.name for c in asked.mac] == ["DevStatusReq"]  # type: ignore[union-attr]
+        forwarder.push_and_wait(rxpk(device.uplink(payload(2), 1)))
+        running.until(lambda c: c.readings == 2)
+    with gateway(broker.port, tmp_path):  # what waits for its minute is told by the next run, or this one
+        said = listener.on(f"klimanetz/v1/status/{EUI}")
+        assert said["online"] is True
+    with spooled(tmp_path) as spool:
+        state = HealthStore(spool._db).state("kn-0001")
+    assert (state["battery_percent"], state["margin_db"]) == (50.2, 7.0)

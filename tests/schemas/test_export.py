@@ -102,5 +102,5 @@ def test_asyncapi_has_every_topic_in_its_direction() -> None:
         topics.topic(kind, "+").replace("+", "{device}") for kind in topics.KINDS
     }
     received = {name.partition("_")[2] for name, o in document["operations"].items() if o["action"] == "receive"}
-    assert received == {topics.UP, topics.RAW, topics.STATUS}
+    assert received == {topics.UP, topics.RAW, topics.STATUS, topics.UNREAD}
     assert set(document["channels"]) - received == {topics.ACK, topics.DOWN}

@@ -10,9 +10,11 @@ import pytest
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.health_store import HealthStore
+from gateway.lorawan.downlinks import Downlinks
 from gateway.networks.downlinks import NetworkKind, Route, Routes
 from gateway.networks.events import Events
 from gateway.spool import Limits, Spool
+from gateway.tell import Tell
 from schemas.models import Device
 from tests.gateway.helpers import DEV_EUI, Directory
 
@@ -26,7 +28,9 @@ class Bench:
         self.spool = Spool(self.database, limits)
         self.counters = GatewayCounters()
         faults = Faults(logging.getLogger(__name__), lambda: 0)
-        self.events = Events(self.database, self.spool, directory or Directory(), self.counters, faults)
+        known, downlinks = directory or Directory(), Downlinks(self.database)
+        tell = Tell(self.database, known, downlinks, self.counters, faults)
+        self.events = Events(self.database, self.spool, known, self.counters, faults, tell)
 
 
 @pytest.fixture
