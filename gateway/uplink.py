@@ -36,6 +36,7 @@ ROUND_MAX = 500  # readings; also what one message may hold, see spool.ROUND_BYT
 PUBACK_S = 60.0
 EVENTS_MAX = 200  # captured with one flush to the disk
 RETRY_S = 2.0  # after the spool could not be written
+GATEWAYS_S = 10.0  # how often the states of LoRa gateways are looked through
 STABLE_S = 30.0  # a connection that lasts so long starts the waiting times anew
 _log = logging.getLogger(__name__)
 SUBSCRIPTIONS = (
@@ -129,6 +130,7 @@ class BrokerUplink:
                     self._tell_health(client),
                     self._hand_over(client),
                     self._tell_unread(client),
+                    self._say_gateways(client),
                 )
             finally:
                 self.connected = False
