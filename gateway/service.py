@@ -13,13 +13,13 @@ from pathlib import Path
 
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
-from gateway.health_store import HealthStore
 from gateway.lorawan.downlinks import Downlinks
 from gateway.lorawan.network import Network
 from gateway.lorawan.sessions import Sessions
 from gateway.mqtt import MqttUrl
 from gateway.networks.channel_table import NO_TABLE, ChannelTable
 from gateway.networks.events import Events
+from gateway.notices import Notices
 from gateway.ports import DeviceDirectory
 from gateway.radio import Now, Radio
 from gateway.semtech.endpoint import UdpAddress, UdpEndpoint
@@ -81,9 +81,10 @@ class _Service:
             self._database, self._spool, network, downlinks, self._unread, self._forwarders, counters, faults
         )
         self._events = Events(self._database, self._spool, directory, counters, faults, tell, config.channels)
+        notices = Notices(self._database, downlinks, self._unread, self._forwarders.states, faults)
         self._uplink = BrokerUplink(
-            config.mqtt, config.instance, self._database, self._spool, self._events, HealthStore(self._database), tell,
-            downlinks, self._unread, self._forwarders.states, counters, faults, config.republish_after_s,
+            config.mqtt, config.instance, self._database, self._spool, self._events, tell, notices, counters, faults,
+            config.republish_after_s,
         )  # fmt: skip
         self._config = config
         self._udp: UdpEndpoint | None = None

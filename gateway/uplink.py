@@ -22,13 +22,10 @@ from pydantic import ValidationError
 from gateway import mqtt
 from gateway.counters import Faults, GatewayCounters
 from gateway.database import Database, StorageError
-from gateway.health_store import HealthStore
-from gateway.lorawan.downlinks import Downlinks
-from gateway.networks.downlinks import DownlinkError, Routes, push
 from gateway.networks.events import Events
+from gateway.notices import Notices
 from gateway.spool import Spool, Waiting
 from gateway.tell import Tell
-from gateway.unread import UnreadPayloads
 from schemas import topics
 from schemas.models import Acknowledgement
 
@@ -50,10 +47,8 @@ class BrokerUplink:
     """Runs until it is cancelled, with the broker or without."""
 
     def __init__(
-        self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, health: HealthStore,
-        tell: Tell, downlinks: Downlinks, unread: UnreadPayloads,
-        gateways: Callable[[int], dict[str, dict[str, object]]], counters: GatewayCounters, faults: Faults,
-        republish_after_s: float = 300,
+        self, url: mqtt.MqttUrl, instance: str, database: Database, spool: Spool, events: Events, tell: Tell,
+        notices: Notices, counters: GatewayCounters, faults: Faults, republish_after_s: float = 300,
     ) -> None:  # fmt: skip
         self._url = url
         self._instance = instance
@@ -62,12 +57,7 @@ class BrokerUplink:
         self._spool = spool
         self._events = events
         self._tell = tell
-        self._downlinks = downlinks
-        self._routes = Routes(database)
-        self._unread = unread
-        self._down, self._unread_wanted = asyncio.Event(), asyncio.Event()
-        self._health = health
-        self._gateways = gateways
+        self._notices = notices
         self._counters = counters
         self._faults = faults
         self._republish_after_s = republish_after_s
@@ -76,7 +66,6 @@ class BrokerUplink:
         self._swept_s = time.monotonic()
         self._acks_at_sweep = 0
         self._more = asyncio.Event()
-        self._noted = asyncio.Event()
         self._leaving = False
         self.connected = False
 
@@ -87,9 +76,7 @@ class BrokerUplink:
     def wake(self) -> None:
         """There is something to publish."""
         self._more.set()
-        self._noted.set()
-        self._down.set()
-        self._unread_wanted.set()
+        self._notices.wake()
 
     async def run(self, status: Callable[[], dict[str, object]]) -> None:
         """Connects, works, waits and connects again. `status` gives what goes into the status message."""
@@ -124,13 +111,7 @@ class BrokerUplink:
             self.connected = True
             try:
                 await first_of(
-                    self._publish(client),
-                    self._listen(client),
-                    self._say(client, status),
-                    self._tell_health(client),
-                    self._hand_over(client),
-                    self._tell_unread(client),
-                    self._say_gateways(client),
+                    self._publish(client), self._listen(client), self._say(client, status), *self._notices.loops(client)
                 )
             finally:
                 self.connected = False
@@ -191,7 +172,7 @@ class BrokerUplink:
                 await self._until_it_works(partial(self._told, told))
                 for one in told:
                     mqtt.acknowledge(client, one)
-                self._down.set()
+                self._notices.wake()
             if events:
                 await self._take(client, events)
 
@@ -237,60 +218,6 @@ class BrokerUplink:
         while True:
             await client.publish(self._status_topic, _status(True, status()), qos=1, retain=True)
             await asyncio.sleep(60)
-
-    async def _say_gateways(self, client: aiomqtt.Client) -> None:
-        """What LoRa gateways say of themselves, and which fell silent."""
-        while True:
-            for eui, body in self._gateways(time.time_ns() // 1_000_000).items():
-                await client.publish(topics.topic(topics.STATUS, eui), orjson.dumps(body), qos=1, retain=True)
-            await asyncio.sleep(GATEWAYS_S)
-
-    async def _hand_over(self, client: aiomqtt.Client) -> None:
-        """Downlinks for devices that another network serves."""
-        while True:
-            self._down.clear()
-            for item in self._downlinks.routed():
-                route = self._routes.get(item.device)
-                if route is None:
-                    continue
-                reference = "%s-%d" % (item.device, item.id)
-                try:
-                    topic, body = push(route, item.fport, item.payload, item.confirmed, reference)
-                    await client.publish(topic, body, qos=1, timeout=PUBACK_S)
-                except DownlinkError as error:
-                    self._faults.report("down" + item.device, "%s is not sent: %s" % (item.device, error))
-                with self._database.transaction():
-                    self._downlinks.handed_over(item)
-            await self._down.wait()
-
-    async def _tell_unread(self, client: aiomqtt.Client) -> None:
-        """What could not be read."""
-        while True:
-            self._unread_wanted.clear()
-            while messages := self._unread.messages():
-                under_way = []
-                for _, device, body in messages:
-                    under_way.append(client.publish(topics.topic(topics.UNREAD, device), body, qos=1, timeout=PUBACK_S))
-                await asyncio.gather(*under_way)
-                self._unread.told([row for row, _, _ in messages])
-            await self._unread_wanted.wait()
-
-    async def _tell_health(self, client: aiomqtt.Client) -> None:
-        """What is known of devices, when it is due (`health_store`)."""
-        while True:
-            self._noted.clear()
-            now_ms = time.time_ns() // 1_000_000
-            if tellings := self._health.due(now_ms):
-                under_way = []
-                for one in tellings:
-                    topic = topics.topic(topics.STATUS, one.device)
-                    under_way.append(client.publish(topic, one.body, qos=1, retain=True, timeout=PUBACK_S))
-                await asyncio.gather(*under_way)
-                self._health.told(tellings, now_ms)
-                continue
-            wait_ms = self._health.next_due_ms(now_ms)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._noted.wait(), 60 if wait_ms is None else max(0.1, wait_ms / 1000))
 
 
 def _status(online: bool, more: dict[str, object] | None = None) -> bytes:

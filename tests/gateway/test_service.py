@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.lorawan import frames
 from edge.lorawan.device import Device as LoRaWANDevice
 from edge.lorawan.device import Joined
-from gateway import uplink
+from gateway import notices
 from gateway.counters import GatewayCounters
 from gateway.database import Database, StorageError
 from gateway.health_store import HealthStore
@@ -608,7 +608,7 @@ def test_devices_of_other_networks_are_told_through_them(broker: Broker, listene
 def test_the_health_of_devices_and_gateways_is_published(
     broker: Broker, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uplink, "GATEWAYS_S", 0.05)
+    monkeypatch.setattr(notices, "GATEWAYS_S", 0.05)
     device = on_air()
     with gateway(broker.port, tmp_path) as running:
         forwarder = Forwarder(running.address)
