@@ -9,6 +9,7 @@ from cloud.api import geojson
 from cloud.api.known_query import known_query
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
+from cloud.api.series_source import offered
 from schemas.models import Station
 
 
@@ -25,7 +26,7 @@ def routes(services: Services) -> APIRouter:
     @router.get("/stations/{station}", summary="One station and its channels", responses=_geojson())
     def station(station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
         found = find(services, station)
-        return _answer(geojson.feature(found, channels=services.store.channels(station)))
+        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))))
 
     @router.get("/latest", summary="The newest value of every channel of every station", responses=_geojson())
     def latest(
