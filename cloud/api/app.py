@@ -8,11 +8,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from cloud.api import docs, operator_routes, problems, series_routes, station_routes
 from cloud.api.metrics import Metrics
-from cloud.api.middleware import BodyLimit, Head, Measured
+from cloud.api.middleware import BodyLimit, Cors, Head, Measured
 from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
 from cloud.pages import routes as pages
 from cloud.store.model import Store
@@ -64,12 +63,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # the address would be built from the Host header, which anybody may write
         responses=_ERRORS,
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Head)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
+    app.add_middleware(Cors, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
     app.add_middleware(Measured, metrics=metrics)
     app.include_router(station_routes.routes(services))
     app.include_router(series_routes.routes(services))
