@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import WithJsonSchema
 
-from cloud.api import series_text
+from cloud.api import answers, series_text
 from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter
@@ -55,11 +55,21 @@ _EXAMPLE = {
     "unit": "°C",
     "every": "PT1H",
     "aggregates": ["mean", "min", "max"],
+    "time_zone": "Europe/Berlin",
+    "from": "2026-11-22T10:00:00Z",
+    "to": "2026-11-22T11:00:00Z",
+    "include": "ok",
     "rows": [{"time": "2026-11-22T10:00:00Z", "mean": 3.4, "min": 3.1, "max": 3.9, "count": 4, "flagged": 0}],
     "complete_until": "2026-11-22T09:59:59Z",
 }
+_CSV = "time,mean,min,max,count,flagged\r\n2026-11-22T10:00:00Z,3.4,3.1,3.9,4,0\r\n"
 _RESPONSES: dict[int | str, dict[str, object]] = {
-    200: {"content": {"application/json": {"example": _EXAMPLE}, "text/csv": {"schema": {"type": "string"}}}}
+    200: {
+        "content": {
+            "application/json": {"example": _EXAMPLE},
+            "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+        }
+    }
 }
 
 
@@ -71,7 +81,7 @@ def routes(services: Services) -> APIRouter:
         "/stations/{station}/series/{channel}",
         summary="A time series",
         description=_DESCRIPTION,
-        response_class=Response,
+        response_model=answers.Series,
         responses=_RESPONSES,
     )
     def series(
