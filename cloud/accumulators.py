@@ -6,6 +6,7 @@ from typing import Protocol
 
 from schemas.quantities import ENERGY, VECTOR
 
+FLAGGED = "XB"  # quality letters of values that stay out
 DECIMALS = 9  # of results: takes the noise of binary sums, keeps what was measured
 
 

@@ -1,8 +1,8 @@
 """From single values to calendar intervals, in constant memory. Pure.
 
-What a mean is depends on the quantity: on the circle for a direction, of the powers for a level in dB. A counter is
-read as increments: a change of device starts anew, a fall below half is a restart from zero, a fall from the top of
-the range is a roll-over. Values judged X or B are counted in `flagged` and stay out, unless all are asked for.
+What a mean is depends on the quantity: on the circle for a direction, of the powers for a level in dB. Counters and
+rain add up as `cloud.counters` and `cloud.shares` say. Values judged X or B are counted in `flagged` and stay out,
+unless all are asked for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +11,13 @@ from datetime import tzinfo
 from math import isfinite
 from typing import Literal
 
-from cloud.accumulators import DECIMALS, accumulator
+from cloud.accumulators import DECIMALS, FLAGGED, accumulator
 from cloud.calendar import Calendar
-from cloud.store.model import Value
+from cloud.counters import Added, counted
+from cloud.shares import shared
+from cloud.store.model import Before, Value
 from schemas.quantities import COUNTER, ENERGY, MAXIMUM, MEAN, SUM, VECTOR, Quantity
 
-FLAGGED = "XB"  # letters of values that stay out
 AGGREGATES = ("mean", "min", "max", "sum", "difference", "first", "last")
 _MEASURED = ("mean", "min", "max", "first", "last")
 _ALLOWED = {
@@ -27,7 +28,10 @@ _ALLOWED = {
     SUM: ("sum", *_MEASURED),
     COUNTER: ("difference", "min", "max", "first", "last"),
 }
+ADDING = (COUNTER, SUM)  # kinds of which several devices at one place tell the same
+_ADDED = ("difference", "sum")
 Include = Literal["ok", "all"]
+_Step = tuple[Value, bool, float | None]  # a value, whether it is used, what it adds
 
 
 class AggregateError(ValueError):
@@ -67,48 +71,58 @@ def aggregate(
     aggs: Sequence[str],
     include: Include = "ok",
     start_ms: int | None = None,
+    end_ms: int | None = None,
+    before: Sequence[Before] = (),
 ) -> Iterator[Row]:
-    """Rows of the intervals that have values; `values` by time, those before `start_ms` only tell a counter's state.
+    """Rows of the intervals in [start, end) that have values; `values` by time.
 
-    Raises EveryError and AggregateError at once, before anything is read.
+    Of what adds up, those before `start_ms` (with `before`, what came before them) and those from `end_ms` on tell its
+    state: with LIVE_MS of each, rows are the same whatever the range. Raises EveryError and AggregateError at once.
     """
+    if quantity.kind in ADDING:
+        added = counted(values, quantity, include == "all", before)
+        return add_up(added, quantity, every, tz, aggs, start_ms, end_ms)
     calendar, names = Calendar(every, tz), aggregates_of(quantity, aggs)
-    return _rows(values, quantity, calendar, names, include == "all", start_ms)
+    all_count = include == "all"
+    steps = ((one, all_count or one.quality[:1] not in FLAGGED, None) for one in values)
+    return _rows(steps, quantity, calendar, names, start_ms, end_ms)
 
 
-def increments(values: Iterable[Value], quantity: Quantity) -> Iterator[Value]:
-    """A counter's readings as what was added since the reading before; the first of a device adds nothing known."""
-    counter = _Counter(quantity.maximum)
-    for one in values:
-        if is_flagged(one.quality):
-            continue
-        added = counter.added(one)
-        if added is not None:
-            yield Value(one.time_ms, round(added, DECIMALS), one.quality, one.device)
+def add_up(
+    added: Iterable[Added],
+    quantity: Quantity,
+    every: str,
+    tz: tzinfo,
+    aggs: Sequence[str],
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> Iterator[Row]:
+    """As `aggregate`, of a counter or of increments whose amounts are known, wherever they were told from."""
+    calendar, names = Calendar(every, tz), aggregates_of(quantity, aggs)
+    steps = ((one.value, one.used, one.amount) for one in shared(added) if one.shown)
+    return _rows(steps, quantity, calendar, names, start_ms, end_ms)
 
 
 def _rows(
-    values: Iterable[Value],
+    steps: Iterable[_Step],
     quantity: Quantity,
     calendar: Calendar,
     names: tuple[str, ...],
-    all_count: bool,
     start_ms: int | None,
+    end_ms: int | None,
 ) -> Iterator[Row]:
-    counter = _Counter(quantity.maximum) if quantity.kind == COUNTER else None
     interval: _Interval | None = None
-    for one in values:
+    for one, used, added in steps:
         time_ms = one.time_ms
-        flagged = one.quality[:1] in FLAGGED
-        used = all_count or not flagged
-        added = counter.added(one) if counter is not None and used else None
         if start_ms is not None and time_ms < start_ms:
             continue
+        if end_ms is not None and time_ms >= end_ms:
+            break
         if interval is None or time_ms >= interval.end_ms:
             if interval is not None:
                 yield interval.row()
             interval = _Interval(calendar.bounds(time_ms), quantity.kind, names)
-        interval.flagged += flagged
+        interval.flagged += one.quality[:1] in FLAGGED
         if used:
             interval.add(one.value, added)
     if interval is not None:
@@ -123,8 +137,8 @@ class _Interval:
         self.count = 0
         self.flagged = 0
         self._sums = [accumulator(name, kind) for name in names]
-        self._of_values = [s.add for s, name in zip(self._sums, names, strict=True) if name != "difference"]
-        self._of_increments = [s.add for s, name in zip(self._sums, names, strict=True) if name == "difference"]
+        self._of_values = [s.add for s, name in zip(self._sums, names, strict=True) if name not in _ADDED]
+        self._of_increments = [s.add for s, name in zip(self._sums, names, strict=True) if name in _ADDED]
 
     def add(self, value: float, added: float | None) -> None:
         self.count += 1
@@ -138,22 +152,3 @@ class _Interval:
         results = (one.result() for one in self._sums)
         rounded = tuple(None if one is None or not isfinite(one) else round(one, DECIMALS) for one in results)
         return Row(self.start_ms, self.end_ms, rounded, self.count, self.flagged)
-
-
-class _Counter:
-    """Tells what each reading of a running total adds."""
-
-    def __init__(self, maximum: float) -> None:
-        self._maximum = maximum
-        self._before: Value | None = None
-
-    def added(self, reading: Value) -> float | None:
-        before, self._before = self._before, reading
-        if before is None or before.device != reading.device:
-            return None
-        if reading.value >= before.value:
-            return reading.value - before.value
-        if before.value >= 0.9 * self._maximum and reading.value <= 0.1 * self._maximum:
-            return self._maximum - before.value + reading.value
-        # A meter that starts anew counts from zero; a small step back is a correction and adds nothing.
-        return reading.value if reading.value < before.value / 2 else 0.0

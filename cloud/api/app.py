@@ -6,13 +6,14 @@ Everything it needs is handed in; it opens nothing itself. Reading is public, al
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from cloud.api import docs, operator_routes, problems, series_routes, station_routes
+from cloud.api.answers import Problem
 from cloud.api.metrics import Metrics
-from cloud.api.middleware import BodyLimit, Head, Measured
+from cloud.api.middleware import BodyLimit, Cors, Head, Measured
 from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
 from cloud.pages import routes as pages
 from cloud.store.model import Store
@@ -24,20 +25,18 @@ Times are UTC with `Z`. Errors are `application/problem+json` (RFC 9457).
 Quality is one letter: `V` verified, `S` screened, `C` coarse check only, `Z` not yet judged, `Q` questioned,
 `X` failed, `G`/`B` decided by a person as good or bad; `quality_reasons` says why.
 """
-_PROBLEM = {
-    "type": "object",
-    "required": ["title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What happened, and the way out"},
-        "instance": {"type": "string", "format": "uri-reference"},
-    },
-}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ERRORS: dict[int | str, dict[str, object]] = {
     "default": {"description": "An error", "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM}}}
 }
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """With the model of errors, which FastAPI would only describe as application/json."""
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
 
 
 def create_app(
@@ -56,7 +55,7 @@ def create_app(
     """
     services = Services(store, registry, delivery, dead_letters, now_s)
     metrics = Metrics(services)
-    app = FastAPI(
+    app = _App(
         title="klimanetz",
         description=_DESCRIPTION,
         version=version("klimanetz"),
@@ -64,12 +63,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # the address would be built from the Host header, which anybody may write
         responses=_ERRORS,
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Head)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
+    app.add_middleware(Cors, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
     app.add_middleware(Measured, metrics=metrics)
     app.include_router(station_routes.routes(services))
     app.include_router(series_routes.routes(services))

@@ -1,8 +1,11 @@
-"""What holds for every request, as plain ASGI: a limit on bodies, HEAD for whatever takes GET, figures."""
+"""What holds for every request, as plain ASGI: a limit on bodies, HEAD for whatever takes GET, CORS, figures."""
 
 import time
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.api.metrics import Metrics
@@ -55,6 +58,18 @@ class Head:
 
         scope["method"] = "GET"
         await self._app(scope, receive, without_body)
+
+
+class Cors(CORSMiddleware):
+    """Which methods other sites' pages may use; a refused preflight is a problem like every other."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        kept = {name: value for name, value in answer.headers.items() if name.startswith(("access-control-", "vary"))}
+        detail = f"Pages of other sites may only read here: use {' or '.join(self.allow_methods)}."
+        return problem(answer.status_code, detail, kept)
 
 
 class Measured:

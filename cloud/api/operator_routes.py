@@ -6,9 +6,11 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from cloud.api import answers
 from cloud.api.known_query import known_query
 from cloud.api.metrics import Metrics
 from cloud.api.ports import DeadLetterReader, Services
@@ -16,6 +18,9 @@ from cloud.api.problems import KeyMissing, KeyTooWeak, problem
 
 SCOPES = ("read", "write", "admin")  # each may do what the one before may
 log = logging.getLogger("klimanetz.api")
+_FIGURES: dict[int | str, dict[str, object]] = {
+    200: {"content": {"text/plain": {"example": "klimanetz_store_up 1.0\n"}}, "description": "Prometheus' text format"}
+}
 _bearer = HTTPBearer(auto_error=False, description="A key made with `klimanetz keys create`")
 
 
@@ -39,11 +44,15 @@ def dead_letter_routes(services: Services, reader: DeadLetterReader) -> APIRoute
         prefix="/v1", tags=["operation"], dependencies=[Depends(needs_key(services, "read")), Depends(known_query)]
     )
 
-    @router.get("/dead-letters", summary="Messages that were not readings, the newest first", response_class=Response)
+    @router.get(
+        "/dead-letters",
+        summary="Messages that were not readings, the newest first",
+        response_model=answers.DeadLetters,
+    )
     def dead_letters(limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
         return _json({"dead_letters": reader.dead_letters(limit)})
 
-    @router.get("/unknown", summary="Devices heard that nobody registered", response_class=Response)
+    @router.get("/unknown", summary="Devices heard that nobody registered", response_model=answers.Unknown)
     def unknown() -> Response:
         return _json({"unknown": reader.unknown()})
 
@@ -52,13 +61,13 @@ def dead_letter_routes(services: Services, reader: DeadLetterReader) -> APIRoute
 
 def health_routes(services: Services, metrics: Metrics) -> APIRouter:
     """For orchestrators and Prometheus."""
-    router = APIRouter(tags=["operation"], default_response_class=Response)
+    router = APIRouter(tags=["operation"])
 
-    @router.get("/health/live", summary="The process answers")
+    @router.get("/health/live", summary="The process answers", response_model=answers.Live)
     def live() -> Response:
         return _json({"status": "ok"})
 
-    @router.get("/health/ready", summary="Store and registry answer too")
+    @router.get("/health/ready", summary="Store and registry answer too", response_model=answers.Ready)
     def ready() -> Response:
         for name, ask in (("store of readings", services.store.ping), ("registry", services.registry.stations)):
             try:
@@ -68,7 +77,7 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
                 return problem(503, f"The {name} cannot be reached; its reason is in the log.")
         return _json({"status": "ready"})
 
-    @router.get("/metrics", summary="Figures for Prometheus")
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=_FIGURES)
     def figures() -> Response:
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

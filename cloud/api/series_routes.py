@@ -11,14 +11,15 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import WithJsonSchema
 
-from cloud.api import series_text
+from cloud.api import answers, series_text
 from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter
-from cloud.api.series_query import Asked, complete_until, understand, values_of
+from cloud.api.series_query import Asked, complete_until, understand
+from cloud.api.series_source import Source
 from cloud.api.times import utc_text
 from cloud.calendar import EVERY
-from cloud.series import AGGREGATES, Row, aggregate, is_flagged
+from cloud.series import AGGREGATES, is_flagged
 from cloud.store.model import Value
 
 _DESCRIPTION = """
@@ -30,6 +31,10 @@ without `from` it covers a day, for hours a week, for days and weeks a year, for
 Values judged X or B stay out of aggregates and are counted in `flagged`; `include=all` takes them in. Single values
 come all, each with its quality; `include=ok` leaves those out. Rows up to `complete_until` are of intervals that
 have ended with a later value known: only readings that come late or are judged anew still change them.
+
+Running totals give differences to the reading before of the same device, however long ago; several devices at one
+station that report side by side count as their mean. `difference` is null beside a `count` above 0 only where every
+reading of the interval is the first ever of its device. `precipitation` also takes in what `precipitation_total` tells.
 
 A parameter that is not listed here, or one that is given twice, is refused with 400.
 """
@@ -50,27 +55,22 @@ _EXAMPLE = {
     "unit": "°C",
     "every": "PT1H",
     "aggregates": ["mean", "min", "max"],
+    "time_zone": "Europe/Berlin",
+    "from": "2026-11-22T10:00:00Z",
+    "to": "2026-11-22T11:00:00Z",
+    "include": "ok",
     "rows": [{"time": "2026-11-22T10:00:00Z", "mean": 3.4, "min": 3.1, "max": 3.9, "count": 4, "flagged": 0}],
     "complete_until": "2026-11-22T09:59:59Z",
 }
+_CSV = "time,mean,min,max,count,flagged\r\n2026-11-22T10:00:00Z,3.4,3.1,3.9,4,0\r\n"
 _RESPONSES: dict[int | str, dict[str, object]] = {
-    200: {"content": {"application/json": {"example": _EXAMPLE}, "text/csv": {"schema": {"type": "string"}}}}
+    200: {
+        "content": {
+            "application/json": {"example": _EXAMPLE},
+            "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+        }
+    }
 }
-
-
-class _Watch:
-    """Passes values on and remembers the time of the last one."""
-
-    def __init__(self, values: Iterator[Value]) -> None:
-        self._values = values
-        self.last_ms: int | None = None
-
-    def __iter__(self) -> Iterator[Value]:
-        one = None
-        for one in self._values:
-            yield one
-        if one is not None:
-            self.last_ms = one.time_ms
 
 
 def routes(services: Services) -> APIRouter:
@@ -81,7 +81,7 @@ def routes(services: Services) -> APIRouter:
         "/stations/{station}/series/{channel}",
         summary="A time series",
         description=_DESCRIPTION,
-        response_class=Response,
+        response_model=answers.Series,
         responses=_RESPONSES,
     )
     def series(
@@ -101,12 +101,12 @@ def routes(services: Services) -> APIRouter:
         if profile and format_ == "json":
             raise BadParameter("`profile` de is CSV, and `format` asks for json: leave one of them out")
         asked = understand(services, station, channel, start, end, every, agg, tz, include)
-        values, derived = values_of(services, asked)
+        source = Source(services, asked)
         if format_ == "csv" or profile:
             name = f"{station}_{channel}{'_' + every if every else ''}.csv"
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-            return _response(_csv(asked, values, profile), "text/csv; charset=utf-8; header=present", headers)
-        return _response(_json(services, asked, values, derived), "application/json")
+            return _response(_csv(asked, source, profile), "text/csv; charset=utf-8; header=present", headers)
+        return _response(_json(services, asked, source), "application/json")
 
     return router
 
@@ -116,18 +116,11 @@ def _text(**more: object) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **more})
 
 
-def _rows(asked: Asked, values: Iterator[Value]) -> Iterator[Row]:
-    assert asked.every is not None
-    start_ms = asked.window.start_ms
-    return aggregate(values, asked.quantity, asked.every.every, asked.zone, asked.names, asked.include, start_ms)
+def _single(asked: Asked, source: Source) -> Iterator[Value]:
+    return source.values if asked.include == "all" else (one for one in source.values if not is_flagged(one.quality))
 
 
-def _single(asked: Asked, values: Iterator[Value]) -> Iterator[Value]:
-    return values if asked.include == "all" else (one for one in values if not is_flagged(one.quality))
-
-
-def _json(services: Services, asked: Asked, values: Iterator[Value], source: str) -> Iterator[bytes]:
-    watch = _Watch(values)
+def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
     head: dict[str, object] = {
         "station": asked.station.station,
         "channel": asked.channel,
@@ -139,22 +132,20 @@ def _json(services: Services, asked: Asked, values: Iterator[Value], source: str
         "to": utc_text(asked.window.end_ms),
         "include": asked.include,
     }
-    if source != asked.channel:
-        head["derived_from"] = source
-    answer = series_text.Answer(head, lambda: complete_until(services, asked, source, watch.last_ms))
+    if source.derived_from:
+        head["derived_from"] = source.derived_from
+    answer = series_text.Answer(head, lambda: complete_until(services, asked, source.channels, source.last_ms))
     if asked.every:
-        rows = series_text.json_rows(_rows(asked, iter(watch)), asked.names)
-    else:
-        rows = series_text.json_values(_single(asked, iter(watch)))
-    return series_text.json_pieces(answer, rows)
+        return series_text.json_pieces(answer, series_text.json_rows(source.rows, asked.names))
+    return series_text.json_pieces(answer, series_text.json_values(_single(asked, source)))
 
 
-def _csv(asked: Asked, values: Iterator[Value], profile: str | None) -> Iterator[bytes]:
+def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
     local = asked.zone if profile == "de" else None
     if asked.every:
         columns = (*asked.names, "count", "flagged")
-        return series_text.csv_pieces(columns, series_text.csv_rows(_rows(asked, values)), local)
-    return series_text.csv_pieces(series_text.RAW_COLUMNS, series_text.csv_values(_single(asked, values)), local)
+        return series_text.csv_pieces(columns, series_text.csv_rows(source.rows), local)
+    return series_text.csv_pieces(series_text.RAW_COLUMNS, series_text.csv_values(_single(asked, source)), local)
 
 
 def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,29 +5,37 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from cloud.api import geojson
+from cloud.api import answers, answers_geojson, geojson
 from cloud.api.known_query import known_query
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
+from cloud.api.series_source import offered
 from schemas.models import Station
 
 
 def routes(services: Services) -> APIRouter:
     """The routes of stations."""
     router = APIRouter(
-        prefix="/v1", tags=["stations"], default_response_class=Response, dependencies=[Depends(known_query)]
+        prefix="/v1",
+        tags=["stations"],
+        default_response_class=answers_geojson.GeoJson,
+        dependencies=[Depends(known_query)],
     )
 
-    @router.get("/stations", summary="All stations", responses=_geojson())
+    @router.get("/stations", summary="All stations", response_model=answers_geojson.Stations)
     def stations() -> Response:
         return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]))
 
-    @router.get("/stations/{station}", summary="One station and its channels", responses=_geojson())
+    @router.get(
+        "/stations/{station}", summary="One station and its channels", response_model=answers_geojson.OneStation
+    )
     def station(station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
         found = find(services, station)
-        return _answer(geojson.feature(found, channels=services.store.channels(station)))
+        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))))
 
-    @router.get("/latest", summary="The newest value of every channel of every station", responses=_geojson())
+    @router.get(
+        "/latest", summary="The newest value of every channel of every station", response_model=answers_geojson.Latest
+    )
     def latest(
         station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
     ) -> Response:
@@ -41,12 +49,14 @@ def routes(services: Services) -> APIRouter:
 
 def delivery_routes(reader: DeliveryReader) -> APIRouter:
     """The route that tells what became of a device's readings."""
-    router = APIRouter(
-        prefix="/v1", tags=["devices"], default_response_class=Response, dependencies=[Depends(known_query)]
-    )
+    router = APIRouter(prefix="/v1", tags=["devices"], dependencies=[Depends(known_query)])
 
-    @router.get("/devices/{device}/delivery", summary="What was sent, received, late, doubled and is missing")
-    def delivery(device: str) -> Response:
+    @router.get(
+        "/devices/{device}/delivery",
+        summary="What was received, late, doubled and is missing",
+        response_model=answers.Delivery,
+    )
+    def delivery(device: Annotated[str, Path(examples=["kn-0007"])]) -> Response:
         found = reader.delivery(device)
         if found is None:
             raise NotFound(f"Nothing was ever received from a device '{device}'")
@@ -65,7 +75,3 @@ def find(services: Services, station: str) -> Station:
 
 def _answer(body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), media_type=geojson.MEDIA_TYPE)
-
-
-def _geojson() -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {geojson.MEDIA_TYPE: {"schema": {"type": "object"}}}}}

@@ -11,6 +11,7 @@ from cloud.store.influx import InfluxStore
 from cloud.store.influx_http import InfluxConnection
 from cloud.store.model import (
     NOT_JUDGED,
+    Before,
     Latest,
     Point,
     PointKey,
@@ -25,6 +26,7 @@ from cloud.store.sqlite import SqliteStore
 
 __all__ = [
     "NOT_JUDGED",
+    "Before",
     "Latest",
     "Point",
     "PointKey",

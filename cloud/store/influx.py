@@ -9,12 +9,14 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from cloud.store.influx_before import before
 from cloud.store.influx_http import DataRefused, InfluxConnection, Params
 from cloud.store.influx_latest import LatestView, is_channel
 from cloud.store.lines import QUALITY, READING, lines
 from cloud.store.model import (
     NOT_JUDGED,
     TIME_LIMIT_MS,
+    Before,
     Latest,
     Point,
     PointKey,
@@ -61,6 +63,10 @@ class InfluxStore:
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
         return self._series(station, channel, start_ms, end_ms)
+
+    def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
+        split(channel)
+        return before(self._influx, station, channel, _ns(time_ms), without)
 
     def channels(self, station: str) -> list[str]:
         query = f'SELECT LAST(*) FROM "{READING}" WHERE "station" = $station'

@@ -61,6 +61,14 @@ class Latest:
     device: str
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What one device had sent of a channel before a moment: its last value, and when its first one was."""
+
+    first_ms: int
+    last: Value
+
+
 class Store(Protocol):
     """Safe to call from several threads. Every method may raise StoreUnavailable or StoreRefused."""
 
@@ -75,6 +83,9 @@ class Store(Protocol):
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         """The values in [start, end), by time, streamed. Raises schemas.channels.ChannelError."""
+
+    def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
+        """One a device that sent any before the moment; as if values of the letters `without` were not there."""
 
     def channels(self, station: str) -> list[str]:
         """What the station has values of, sorted."""

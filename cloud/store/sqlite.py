@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from cloud.store.model import (
     NOT_JUDGED,
+    Before,
     Latest,
     Point,
     PointKey,
@@ -56,6 +57,14 @@ _LATEST = (
 _SERIES = (
     "SELECT v.time_ms, v.value, v.quality, d.name, v.device FROM value v JOIN device d ON d.id = v.device "
     "WHERE v.series = ? AND (v.time_ms, v.device) > (?, ?) AND v.time_ms < ? ORDER BY v.time_ms, v.device LIMIT ?"
+)
+_BEFORE = (
+    "SELECT ends.first_ms, v.time_ms, v.value, v.quality, d.name FROM ("
+    "SELECT series, device, min(time_ms) AS first_ms, max(time_ms) AS last_ms FROM value "
+    "WHERE series = (SELECT id FROM series WHERE station = ? AND channel = ?) AND time_ms < ? "
+    "AND instr(?, substr(quality, 1, 1)) = 0 GROUP BY device) AS ends "
+    "JOIN value v ON v.series = ends.series AND v.time_ms = ends.last_ms AND v.device = ends.device "
+    "JOIN device d ON d.id = ends.device"
 )
 _IDENTITIES = (
     "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
@@ -111,6 +120,12 @@ class SqliteStore:
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
         return self._series_pages(station, channel, start_ms, end_ms)
+
+    def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
+        split(channel)
+        with self._file.reading() as db:
+            rows = db.execute(_BEFORE, (station, channel, _fit(time_ms), without)).fetchall()
+        return [Before(first_ms, Value(*last)) for first_ms, *last in rows]
 
     def channels(self, station: str) -> list[str]:
         with self._file.reading() as db:

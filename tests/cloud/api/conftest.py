@@ -39,15 +39,27 @@ class Registry:
 
 class Delivery:
     def delivery(self, device: str) -> dict[str, object] | None:
-        return {"device": device, "received": 3} if device == "kn-1" else None
+        if device != "kn-1":
+            return None
+        gap: dict[str, object] = {"generation": 1, "first": 118, "last": 119, "count": 2, "stage": "upstream"}
+        times = {"first": "2026-10-03T08:00:00Z", "last": "2026-11-22T10:15:00Z"}
+        return {"device": device, "received": 3, "duplicates": 1, "late": 0, "missing": 2, "gaps": [gap], **times}
 
 
 class DeadLetters:
     def dead_letters(self, limit: int) -> list[dict[str, object]]:
-        return [{"reason": "not JSON", "number": n} for n in range(min(limit, 5))]
+        told = {
+            "topic": "klimanetz/v1/up/kn-1",
+            "device": None,
+            "reason": "not-json",
+            "detail": "it is text",
+            "size": 2,
+        }
+        return [{"id": n, **told, "received": "2026-11-22T10:15:00Z", "payload": "hi"} for n in range(min(limit, 5))]
 
     def unknown(self) -> list[dict[str, object]]:
-        return [{"device": "kn-99"}]
+        times = {"first": "2026-11-21T10:15:00Z", "last": "2026-11-22T10:15:00.250Z"}
+        return [{"device": "kn-99", "messages": 7, "last_letter": 12, **times}]
 
 
 def point(

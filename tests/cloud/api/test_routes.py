@@ -72,7 +72,7 @@ def test_latest(client: TestClient, store: Store) -> None:
 
 
 def test_delivery(client: TestClient, store: Store) -> None:
-    assert client.get("/v1/devices/kn-1/delivery").json() == {"device": "kn-1", "received": 3}
+    assert client.get("/v1/devices/kn-1/delivery").json()["received"] == 3
     assert client.get("/v1/devices/kn-2/delivery").status_code == 404
     without = TestClient(create_app(store, Registry()))
     assert without.get("/v1/devices/kn-1/delivery").status_code == 404
@@ -134,6 +134,10 @@ def test_metrics_count_by_route_and_each_application_for_itself(client: TestClie
     [
         ("GET", "/nothing", 404),
         ("GET", "/v1/", 404),
+        ("GET", "/v1/stations/", 404),
+        ("GET", "/v1/latest/", 404),
+        ("GET", "/docs/", 404),
+        ("GET", "/v1/stations/marktplatz/series/co2/", 404),
         ("DELETE", "/v1/stations", 405),
         ("POST", "/v1/latest", 405),
         ("GET", "/docs/assets/../../app.py", 404),
@@ -219,6 +223,22 @@ def test_other_sites_may_read(client: TestClient) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     asked = {"Origin": "https://twin.example", "Access-Control-Request-Method": "GET"}
     assert client.options("/v1/latest", headers=asked).status_code == 200
+
+
+def test_a_refused_preflight_is_a_problem_that_the_browser_can_read(client: TestClient) -> None:
+    for url in ("/v1/latest", "/v1/stations/marktplatz", "/nothing"):
+        asked = {"Origin": "https://twin.example", "Access-Control-Request-Method": "PUT"}
+        answer = client.options(url, headers=asked)
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+        assert answer.json()["detail"] == "Pages of other sites may only read here: use GET or HEAD."
+        assert answer.headers["access-control-allow-methods"] == "GET, HEAD"
+        assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+def test_nobody_is_sent_to_an_address_that_somebody_else_wrote(client: TestClient) -> None:
+    answer = client.get("/v1/stations/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+    assert "evil" not in answer.text
 
 
 def test_openapi_tells_problems_and_no_pages(client: TestClient) -> None:

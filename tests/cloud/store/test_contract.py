@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud.store import Latest, Point, PointKey, PointsRejected, Store, Value
+from cloud.store import Before, Latest, Point, PointKey, PointsRejected, Store, Value
 from schemas.channels import ChannelError
 from tests.cloud.store.conftest import T0, point
 
@@ -26,6 +26,7 @@ def test_an_empty_store_answers(store: Store) -> None:
     assert store.latest([]) == []
     assert store.channels("markt") == []
     assert rows(store) == []
+    assert store.before("markt", "air_temperature", END) == []
     assert list(store.identities("kn-1")) == []
     assert store.count() == 0
     store.delete([PointKey("markt", "kn-1", T0)])
@@ -108,6 +109,45 @@ def test_stations_do_not_mix(store: Store) -> None:
     assert rows(store, station="ufer") == [Value(T0 + 60_000, 9.0, "S", "kn-1")]
     assert store.channels("nowhere") == []
     assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1)]
+
+
+def test_before_is_the_last_of_each_device_and_when_its_first_was(store: Store) -> None:
+    store.write([point(n, device="a", energy_total=float(n)) for n in (1, 2, 5)])
+    store.write([point(n, device="b", energy_total=100.0 + n) for n in (0, 1)])
+    store.write([point(1, device="c", battery=3.9), point(1, station="ufer", energy_total=7.0)])
+
+    def before(minute: int) -> list[Before]:
+        found = store.before("markt", "energy_total", T0 + 60_000 * minute)
+        return sorted(found, key=lambda one: one.last.device)
+
+    first_a, first_b = T0 + 60_000, T0
+    last_b = Before(first_b, Value(T0 + 60_000, 101.0, "S", "b"))
+    assert before(0) == []
+    assert before(1) == [Before(first_b, Value(T0, 100.0, "S", "b"))]
+    assert before(5) == [Before(first_a, Value(T0 + 120_000, 2.0, "S", "a")), last_b]
+    assert before(10**6) == [Before(first_a, Value(T0 + 300_000, 5.0, "S", "a")), last_b]
+    assert len(store.before("markt", "energy_total", 2**80)) == 2
+    assert store.before("markt", "energy_total", -(2**80)) == []
+    assert store.before("nowhere", "energy_total", END) == []
+    with pytest.raises(ChannelError):
+        store.before("markt", 'energy_total" FROM x; DROP', END)
+
+
+def test_before_passes_over_the_letters_named(store: Store) -> None:
+    judged = ["X range", "S", "Q X", "B", "X range spike"]
+    store.write(
+        [replace(point(n, energy_total=float(n)), quality={"energy_total": q}) for n, q in enumerate(judged)]
+        + [replace(point(0, device="bad", energy_total=1.0), quality={"energy_total": "X range"})]
+        + [replace(point(0, device="raw", energy_total=2.0), quality={})]
+    )
+
+    def before(without: str) -> set[tuple[str, int, float, str]]:
+        found = store.before("markt", "energy_total", END, without)
+        return {(one.last.device, (one.first_ms - T0) // 60_000, one.last.value, one.last.quality) for one in found}
+
+    assert before("XB") == {("kn-1", 1, 2.0, "Q X"), ("raw", 0, 2.0, "Z")}
+    assert before("X") == {("kn-1", 1, 3.0, "B"), ("raw", 0, 2.0, "Z")}
+    assert before("") == {("kn-1", 0, 4.0, "X range spike"), ("bad", 0, 1.0, "X range"), ("raw", 0, 2.0, "Z")}
 
 
 def test_names_that_query_languages_would_read(store: Store) -> None:
@@ -340,6 +380,14 @@ def test_any_history_ends_as_in_a_dictionary(
         for channel in ("air_temperature", "battery", "co2@hof"):
             found = {(row.device, row.time_ms): (row.value, row.quality) for row in rows(store, channel, station)}
             assert found == {k[2:]: v for k, v in model.items() if k[:2] == (station, channel)}
+            good = [
+                row for row in rows(store, channel, station) if row.time_ms < T0 + 240_000 and row.quality[0] != "X"
+            ]
+            before = store.before(station, channel, T0 + 240_000, "X")
+            assert {one.last.device: (one.first_ms, one.last) for one in before} == {
+                device: (min(row.time_ms for row in good if row.device == device), last)
+                for device, last in {row.device: row for row in good}.items()
+            }
             newest = max((k[3] for k in model if k[:2] == (station, channel)), default=None)
             latest = [x for x in store.latest([station]) if x.channel == channel]
             assert [x.time_ms for x in latest] == ([] if newest is None else [newest])

@@ -22,6 +22,7 @@ CALLS: list[Callable[[Store], object]] = [
     lambda store: store.delete([PointKey("markt", "kn-1", T0)]),
     lambda store: store.latest(),
     lambda store: list(store.series("markt", "air_temperature", T0, END)),
+    lambda store: store.before("markt", "air_temperature", END),
     lambda store: store.channels("markt"),
     lambda store: list(store.identities("kn-1")),
     lambda store: store.count(),
