@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ class Letters:
 def shown(letter: dict[str, Any]) -> dict[str, object]:
     """A dead letter for people and scripts: text where the payload is text, else hexadecimal."""
     payload = bytes(letter["payload"])
+    cut = letter["size"] > len(payload)  # perhaps inside a character
     try:
-        body = {"payload": payload.decode()}
+        body = {"payload": getincrementaldecoder("utf-8")().decode(payload, final=not cut)}
     except UnicodeDecodeError:
         body = {"payload_hex": payload.hex()}
     names = ("id", "topic", "device", "reason", "detail", "size")

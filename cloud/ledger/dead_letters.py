@@ -79,7 +79,8 @@ class DeadLetters:
         """The newest letters that were not replayed, newest first, with the beginning of their payload."""
         c = dead_letters.c
         columns = [column for column in c if column.name != "payload"]
-        preview = sa.func.substr(c.payload, 1, PREVIEW).label("payload")
+        beginning = sa.func.substr(c.payload, 1, PREVIEW)
+        preview = sa.func.coalesce(beginning, b"").label("payload")  # SQLite: of an empty one it is NULL
         query = sa.select(*columns, preview).where(c.replayed_ms.is_(None))
         return self._rows(query.order_by(c.id.desc()).limit(limit))
 

@@ -7,6 +7,7 @@ import json
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
@@ -41,7 +42,7 @@ def show_letter(number: int = typer.Argument(..., metavar="ID"), as_json: bool =
         print(json.dumps(shown, ensure_ascii=False))
         return
     for name, value in shown.items():
-        print(f"{name + ':':12} {value}")
+        print(f"{name + ':':12} {_plain(value)}")
 
 
 @dead_letters.command("replay", epilog="Example: klimanetz dead-letters replay 17 18")
@@ -97,5 +98,11 @@ def _table(rows: list[dict[str, object]], columns: tuple[str, ...], empty: str) 
         return
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+        table.add_row(*(Text(_plain(row[c])) for c in columns))
     Console().print(table)
+
+
+def _plain(value: object) -> str:
+    """What a stranger sent, without what would move the cursor of a terminal or colour it."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import typer
 
+from cloud.ingest.message import Message
 from klimanetz.cli import app
+from tests.cloud import ingest_parts
 
 PROGRAM = Path(sys.executable).parent / "klimanetz"
 STATIONS = "station,name,latitude,longitude\nmarktplatz,Marktplatz,51.4828,11.9697\n"
@@ -96,6 +98,22 @@ def test_what_goes_wrong_is_one_sentence(
     shell: Shell, arguments: tuple[str, ...], environment: dict[str, str], code: int, says: str
 ) -> None:
     assert says in failed(shell(*arguments, **environment), code)
+
+
+def test_dead_letters_show_whatever_a_stranger_sent(shell: Shell) -> None:
+    """Nothing at all, what looks like markup, what would clear the terminal."""
+    shell("stations", "import", "stations.csv")
+    parts = ingest_parts.make(shell.folder, registry_url=f"sqlite:///{shell.folder / 'data' / 'registry.db'}")
+    payloads = [b"", b'{"device": "[/red]"}', b"\x1b[2J"]
+    parts.take(*[Message("klimanetz/v1/up/d19", payload, ingest_parts.NOW_MS) for payload in payloads])
+    listed = shell("dead-letters", "list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "'[/red]'" in listed.stdout
+    assert [letter["payload"] for letter in shell.json("dead-letters", "list")] == ["\x1b[2J", payloads[1].decode(), ""]
+    assert "\\x1b[2J" in shell("dead-letters", "show", "3").stdout
+    for number in ("1", "2", "3"):
+        done = shell("dead-letters", "show", number)
+        assert (done.returncode, "\x1b" in done.stdout) == (0, False)
 
 
 def test_a_port_in_use(shell: Shell) -> None:
