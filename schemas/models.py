@@ -90,8 +90,12 @@ class Reading(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     device: Name
-    generation: Count | None = None
-    seq: Count | None = None
+    generation: Annotated[
+        Count | None, Field(description="Rises when the count of `seq` was lost; 0 where it is not said")
+    ] = None
+    seq: Annotated[
+        Count | None, Field(description="Counts the readings of a device through sleep and reboot, for its whole life")
+    ] = None
     index: Annotated[int, Strict(), Field(ge=0, lt=500)] = 0  # of several readings in one foreign frame
     time: Time | None = None
     time_source: TimeSource | None = None

@@ -38,7 +38,8 @@ ON_DEVICE = {
 PURE = (
     "schemas", "edge", "gateway", "schemas/intervals.py", "cloud/judge.py", "cloud/series.py", "cloud/calendar.py",
     "cloud/registry/files.py", "cloud/registry/deployments.py",
-    "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",
+    "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/salvage.py", "cloud/ingest/json_items.py",
+    "cloud/ingest/refusal.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",
     "simulators/weather.py", "simulators/city.py", "simulators/station.py",
 )  # fmt: skip
 SHELLS = {

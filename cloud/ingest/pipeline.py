@@ -9,11 +9,12 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cloud.ingest.decode import Decoded, Refusal, decode
+from cloud.ingest.decode import decode, device_of
 from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
 from cloud.ingest.rawlog import Batch
+from cloud.ingest.refusal import Decoded, Refusal
 from cloud.ingest.slots import Slots
 from cloud.ingest.sort import SETTLED, sort, source
 from cloud.judge import COARSE, judge
@@ -147,9 +148,11 @@ class Pipeline:
 def _decode(message: Message, work: Work) -> None:
     """Readings with their places; everything else to the dead letters."""
     try:
-        decoded = decode(message)
+        decoded = decode(message, work.snapshot.name_of)
     except Exception as error:  # a fault of ours must not stop what comes behind this message
-        decoded = Decoded(refusals=[Refusal("poison", f"our decoder failed: {error!r}", message.payload)])
+        device, detail = device_of(message.topic), f"our decoder failed: {error!r}"
+        decoded = Decoded(refusals=[Refusal("poison", detail, message.payload, device)])
+    work.kept += decoded.owed
     for refusal in decoded.refusals:
         work.refuse(message, refusal)
     if decoded.status is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from cloud.registry.tables import devices
+from cloud.registry.tables import BY_EUI, devices
 from cloud.sql import metadata, reading
 
 UNKNOWN_DEVICE = "unknown-device"
@@ -68,6 +68,13 @@ def insert_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -
             connection.execute(sa.insert(dead_letters).values(**asdict(letter)))
 
 
+def _registered() -> sa.ColumnElement[bool]:
+    """Whether somebody has registered a letter's device, by its name or its EUI."""
+    names = sa.select(devices.c.device)
+    by_eui = sa.select(sa.literal(BY_EUI) + devices.c.dev_eui).where(devices.c.dev_eui.is_not(None))
+    return dead_letters.c.device.in_(names.union_all(by_eui))
+
+
 class DeadLetters:
     """Read, count and mark letters."""
 
@@ -95,7 +102,7 @@ class DeadLetters:
         span = (sa.func.min(c.received_ms).label("first_ms"), sa.func.max(c.received_ms).label("last_ms"))
         query = (
             sa.select(c.device, sa.func.count().label("messages"), *span, sa.func.max(c.id).label("last_letter"))
-            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None))
+            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None), ~_registered())
             .group_by(c.device)
             .order_by(c.device)
         )
@@ -104,8 +111,8 @@ class DeadLetters:
     def waiting(self, limit: int, after: int = 0) -> list[dict[str, Any]]:
         """Letters that a change of the registry may have cured, oldest first, after a number."""
         c = dead_letters.c
-        registered = c.device.in_(sa.select(devices.c.device))
-        query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after, registered)
+        waits = (c.reason.in_(WAITING), c.replayed_ms.is_(None), _registered())
+        query = sa.select(dead_letters).where(*waits, c.id > after)
         return self._rows(query.order_by(c.id).limit(limit))
 
     def want_replay(self, numbers: Iterable[int] | None) -> int:

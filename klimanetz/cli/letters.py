@@ -12,6 +12,7 @@ from rich.text import Text
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
 from cloud.registry.files import FileRefused
+from cloud.registry.tables import BY_EUI
 from klimanetz import wiring
 from klimanetz.failure import Failure, wrong_use
 
@@ -66,10 +67,12 @@ def adopt(
 ) -> None:
     """Register a device that sends already; its waiting readings are stored by a running `ingest`."""
     registry = wiring.registry(wiring.settings())
-    if device in registry.snapshot().devices:
-        raise Failure(f"'{device}' is registered already; `klimanetz devices import` moves it")
+    snapshot = registry.snapshot()
+    if (name := snapshot.name_of(device)) in snapshot.devices:
+        under = f" as '{name}'" if name != device else ""
+        raise Failure(f"'{device}' is registered already{under}; `klimanetz devices import` moves it")
     row = io.StringIO()
-    eui = device.removeprefix("eui-") if device.startswith("eui-") else ""
+    eui = device.removeprefix(BY_EUI) if device.startswith(BY_EUI) else ""
     csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
     try:
         imports.import_devices(registry, row.getvalue().encode())
