@@ -4,12 +4,12 @@ A letter is identified by where it stood in which raw log, so writing it twice c
 that nobody has registered are replayed by themselves once somebody does (`unknown`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from cloud.registry.tables import BY_EUI, devices
 from cloud.sql import metadata, reading
@@ -17,6 +17,7 @@ from cloud.sql import metadata, reading
 UNKNOWN_DEVICE = "unknown-device"
 NOT_DEPLOYED = "not-deployed"
 WAITING = (UNKNOWN_DEVICE, NOT_DEPLOYED)  # a change of the registry may cure these
+MORE = "more"  # not a message: counts those that were not kept one by one (`put_aside`)
 
 dead_letters = sa.Table(
     "dead_letter",
@@ -27,7 +28,7 @@ dead_letters = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("received_ms", sa.BigInteger, nullable=False),
     sa.Column("topic", sa.String(1000), nullable=False),
-    sa.Column("device", sa.String(64), index=True),
+    sa.Column("device", sa.String(64)),
     sa.Column("reason", sa.String(40), nullable=False, index=True),
     sa.Column("detail", sa.String(1000), nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
@@ -35,6 +36,7 @@ dead_letters = sa.Table(
     sa.Column("replay_wanted", sa.Boolean, nullable=False, default=False),
     sa.Column("replayed_ms", sa.BigInteger),
     sa.UniqueConstraint("log", "batch", "position"),
+    sa.Index("ix_dead_letter_device_received_ms", "device", "received_ms"),
 )
 PREVIEW = 500  # bytes of the payload in a list
 PAYLOAD_MAX = 1 << 20  # bytes kept here; the raw log has the whole message
@@ -54,18 +56,6 @@ class DeadLetter:
     detail: str
     payload: bytes
     size: int
-
-
-def insert_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Write letters; one that is already there stays as it is."""
-    for letter in letters:
-        here = sa.select(dead_letters.c.id).where(
-            dead_letters.c.log == letter.log,
-            dead_letters.c.batch == letter.batch,
-            dead_letters.c.position == letter.position,
-        )
-        if connection.execute(here).first() is None:
-            connection.execute(sa.insert(dead_letters).values(**asdict(letter)))
 
 
 def _registered() -> sa.ColumnElement[bool]:
@@ -118,7 +108,8 @@ class DeadLetters:
     def want_replay(self, numbers: Iterable[int] | None) -> int:
         """Ask `ingest` to take letters again (None: all); how many wait for it now."""
         c = dead_letters.c
-        wanted = sa.update(dead_letters).where(c.replayed_ms.is_(None)).values(replay_wanted=True)
+        there = (c.replayed_ms.is_(None), c.reason != MORE)
+        wanted = sa.update(dead_letters).where(*there).values(replay_wanted=True)
         count = 0
         with self.engine.begin() as connection:
             for number in numbers if numbers is not None else [None]:
