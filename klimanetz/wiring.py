@@ -11,8 +11,9 @@ from typing import Any
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
+from cloud.sql import DatabaseUrlError
 from cloud.store import open_store
-from cloud.store.model import Store
+from cloud.store.model import Store, StoreUrlError
 from klimanetz.failure import wrong_use
 from klimanetz.settings import SettingError, Settings, load
 from schemas.models import utc_text_ms
@@ -31,11 +32,17 @@ def settings() -> Settings:
 
 
 def registry(from_settings: Settings, stale_ms: int = 0) -> Registry:
-    return open_registry(from_settings.registry, now_ms, stale_ms)
+    try:
+        return open_registry(from_settings.registry, now_ms, stale_ms)
+    except DatabaseUrlError as error:
+        raise wrong_use(str(error)) from None
 
 
 def store(from_settings: Settings) -> Store:
-    return open_store(from_settings.store, from_settings.influx_token)
+    try:
+        return open_store(from_settings.store, from_settings.influx_token)
+    except StoreUrlError as error:
+        raise wrong_use(str(error)) from None
 
 
 def logging_to_stderr(level: int) -> None:

@@ -4,7 +4,7 @@ These are the contract that JSON Schema and AsyncAPI are generated from. They ch
 a value outside the physical range is a valid reading that `cloud` judges.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -35,7 +35,7 @@ def utc_text(time: datetime) -> str:
 
 def utc_text_ms(time_ms: int) -> str:
     """The same from milliseconds since 1970."""
-    return utc_text(datetime.fromtimestamp(time_ms / 1000, UTC))
+    return utc_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms))
 
 
 Channel = Annotated[str, AfterValidator(_channel)]

@@ -60,7 +60,7 @@ def test_registry_files_there_and_back(shell: Shell) -> None:
     assert (device["device"], device["station"], device["codec"]) == ("kn-0007", "marktplatz", "klimanetz")
     (stay,) = shell.json("deployments", "list")
     assert (stay["station"], stay["to"]) == ("marktplatz", None)
-    for what in ("stations", "devices"):
+    for what in ("stations", "devices", "deployments"):
         (shell.folder / "again.csv").write_text(shell(what, "export").stdout)
         assert shell.json(what, "import", "again.csv")["unchanged"] == 1
     assert "kn-0007" in shell("devices", "list").stdout
@@ -91,7 +91,10 @@ def test_bad_rows_are_named(shell: Shell) -> None:
         (("keys", "create", "--scope", "god"), {}, 2, "god"),
         (("demo", "--stations", "0"), {}, 2, "--stations"),
         (("demo", "--data", "stations.csv"), {}, 2, "is a file; name a folder"),
-        (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 1, "KLIMANETZ_INFLUX_TOKEN"),
+        (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
+        (("api",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
+        (("api",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:x/o/b"}, 2, "has a port that is none"),
+        (("stations", "list"), {"KLIMANETZ_REGISTRY": "sqlite:///:memory:"}, 2, "in memory would be lost"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(
