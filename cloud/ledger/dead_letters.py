@@ -37,6 +37,7 @@ dead_letters = sa.Table(
     sa.Column("replayed_ms", sa.BigInteger),
     sa.UniqueConstraint("log", "batch", "position"),
     sa.Index("ix_dead_letter_device_received_ms", "device", "received_ms"),
+    sa.Index("ix_dead_letter_received_ms", "received_ms"),
 )
 PREVIEW = 500  # bytes of the payload in a list
 PAYLOAD_MAX = 1 << 20  # bytes kept here; the raw log has the whole message
