@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
+from cloud.sql import DatabaseUrlError
 from cloud.store import open_store
-from cloud.store.model import Store
+from cloud.store.model import Store, StoreUrlError
 from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableError, parse_channel_table
 from klimanetz.failure import wrong_use
 from klimanetz.settings import SettingError, Settings, load
@@ -31,11 +33,17 @@ def settings() -> Settings:
 
 
 def registry(from_settings: Settings, stale_ms: int = 0) -> Registry:
-    return open_registry(from_settings.registry, now_ms, stale_ms)
+    try:
+        return open_registry(from_settings.registry, now_ms, stale_ms)
+    except DatabaseUrlError as error:
+        raise wrong_use(str(error)) from None
 
 
 def store(from_settings: Settings) -> Store:
-    return open_store(from_settings.store, from_settings.influx_token)
+    try:
+        return open_store(from_settings.store, from_settings.influx_token)
+    except StoreUrlError as error:
+        raise wrong_use(str(error)) from None
 
 
 def channels(from_settings: Settings) -> ChannelTable:
@@ -93,8 +101,9 @@ class Letters:
 def shown(letter: dict[str, Any]) -> dict[str, object]:
     """A dead letter for people and scripts: text where the payload is text, else hexadecimal."""
     payload = bytes(letter["payload"])
+    cut = letter["size"] > len(payload)  # perhaps inside a character
     try:
-        body = {"payload": payload.decode()}
+        body = {"payload": getincrementaldecoder("utf-8")().decode(payload, final=not cut)}
     except UnicodeDecodeError:
         body = {"payload_hex": payload.hex()}
     names = ("id", "topic", "device", "reason", "detail", "size")

@@ -4,7 +4,7 @@ These are the contract that JSON Schema and AsyncAPI are generated from. They ch
 a value outside the physical range is a valid reading that `cloud` judges.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -35,7 +35,7 @@ def utc_text(time: datetime) -> str:
 
 def utc_text_ms(time_ms: int) -> str:
     """The same from milliseconds since 1970."""
-    return utc_text(datetime.fromtimestamp(time_ms / 1000, UTC))
+    return utc_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms))
 
 
 Channel = Annotated[str, AfterValidator(_channel)]
@@ -90,8 +90,12 @@ class Reading(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     device: Name
-    generation: Count | None = None
-    seq: Count | None = None
+    generation: Annotated[
+        Count | None, Field(description="Rises when the count of `seq` was lost; 0 where it is not said")
+    ] = None
+    seq: Annotated[
+        Count | None, Field(description="Counts the readings of a device through sleep and reboot, for its whole life")
+    ] = None
     index: Annotated[int, Strict(), Field(ge=0, lt=500)] = 0  # of several readings in one foreign frame
     time: Time | None = None
     time_source: TimeSource | None = None

@@ -39,7 +39,8 @@ PURE = (
     "schemas", "edge", "gateway", "schemas/intervals.py", "cloud/judge.py", "cloud/calendar.py",
     "cloud/series.py", "cloud/counters.py", "cloud/shares.py", "cloud/accumulators.py",
     "cloud/registry/files.py", "cloud/registry/deployments.py",
-    "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",
+    "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/salvage.py", "cloud/ingest/json_items.py",
+    "cloud/ingest/refusal.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",
     "simulators/weather.py", "simulators/city.py", "simulators/station.py",
 )  # fmt: skip
 SHELLS = {

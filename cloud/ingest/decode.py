@@ -5,12 +5,15 @@ does not go on comes back as a Refusal with its reason; nothing is dropped.
 """
 
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
 from cloud.ingest.message import Message
+from cloud.ingest.refusal import Decoded, Names, Refusal
+from cloud.ingest.salvage import salvage
 from schemas import topics
 from schemas.models import READINGS_MAX, Link, Reading, TimeSource
 from schemas.readings import to_readings
@@ -18,51 +21,49 @@ from schemas.wire import WireError
 from schemas.wire import decode as decode_wire
 
 PAYLOAD_MAX = 1 << 20  # bytes of one message
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)  # behind 2000-01-01, where clocks start that nobody has set
 AHEAD_MAX = timedelta(minutes=10)  # a clock may be wrong by this much before its future is refused
 
 _READING = TypeAdapter(Reading)
 _READINGS = TypeAdapter(list[Reading])
+_BOM = b"\xef\xbb\xbf"
+_FIELDS = tuple(f'"{name}"'.encode() for name in ("device", "generation", "seq", "time", "values"))
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A message, or a part of one, that is not a reading: a short code, a sentence, the bytes concerned."""
-
-    reason: str
-    detail: str
-    payload: bytes
-    device: str | None = None
-    whole: Reading | None = None  # the payload is this reading: keeping it may be acknowledged, and it can be replayed
+def as_sent(name: str) -> str:
+    """The names of devices where no registry says otherwise."""
+    return name
 
 
-@dataclass(slots=True)
-class Decoded:
-    """What became of one message."""
-
-    readings: list[Reading] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    status: tuple[str, str] | None = None  # device, its own account of itself in JSON
-
-
-def decode(message: Message) -> Decoded:
-    """Readings and refusals of one message; readings have a time and name the topic's device."""
+def decode(message: Message, names: Names = as_sent) -> Decoded:
+    """Readings and refusals of one message; readings have a time, a whole identity or none, and the registry's name."""
     try:
-        kind, device = topics.parse(message.topic)
+        kind, sender = topics.parse(message.topic)
     except topics.TopicError as error:
         return Decoded(refusals=[Refusal("topic", str(error), message.payload)])
+    device = names(sender)
     if len(message.payload) > PAYLOAD_MAX:
         detail = f"{len(message.payload)} bytes; a message has at most {PAYLOAD_MAX}"
         return Decoded(refusals=[Refusal("too-large", detail, message.payload, device)])
     if kind == topics.STATUS:
         return _status(device, message)
-    decoded = _raw(device, message) if kind == topics.RAW else _json(device, message.payload)
+    decoded = _raw(device, message) if kind == topics.RAW else _json(device, message.payload, names)
+    _identify(decoded, device, sender)
     return _timed(decoded, message)
+
+
+def device_of(topic: str) -> str | None:
+    """The device that a topic names, None where it is none of ours."""
+    try:
+        _, device = topics.parse(topic)
+    except topics.TopicError:
+        return None
+    return str(device)
 
 
 def _status(device: str, message: Message) -> Decoded:
     try:
-        text = message.payload.decode()
+        text = message.payload.removeprefix(_BOM).decode()
         if isinstance(json.loads(text), dict):
             return Decoded(status=(device, text))
     except (ValueError, RecursionError):
@@ -79,72 +80,42 @@ def _raw(device: str, message: Message) -> Decoded:
     return Decoded(to_readings(device, frame.readings, received, Link(via="mqtt")))
 
 
-def _json(device: str, payload: bytes) -> Decoded:
+def _json(device: str, payload: bytes, names: Names) -> Decoded:
+    payload = payload.removeprefix(_BOM)
     try:
         if payload.lstrip()[:1] == b"[":
             readings = _READINGS.validate_json(payload)
         else:
             readings = [_READING.validate_json(payload)]
     except ValidationError:
-        return _piecewise(device, payload)
-    if not 1 <= len(readings) <= READINGS_MAX or any(reading.device != device for reading in readings):
-        return _piecewise(device, payload)
+        return salvage(device, payload, names)
+    if not 1 <= len(readings) <= READINGS_MAX or _perhaps_twice(payload, readings):
+        return salvage(device, payload, names)
+    if any(reading.device != device and names(reading.device) != device for reading in readings):
+        return salvage(device, payload, names)
     return Decoded(readings)
 
 
-def _piecewise(device: str, payload: bytes) -> Decoded:
-    """The slow path: save what can be saved, name what cannot."""
-    try:
-        body = json.loads(payload.decode())  # of bytes it would guess the encoding
-    except (ValueError, RecursionError) as error:
-        return Decoded(refusals=[Refusal("not-json", f"not JSON: {error}", payload, device)])
-    items = body if isinstance(body, list) else [body]
-    if len(items) > READINGS_MAX:
-        detail = f"{len(items)} readings; a message has at most {READINGS_MAX}"
-        return Decoded(refusals=[Refusal("too-many", detail, payload, device)])
-    decoded = Decoded()
-    for item in items:
-        _one(device, item, decoded)
-    if not items:
-        decoded.refusals.append(Refusal("not-a-reading", "an empty array", payload, device))
-    return decoded
+def _perhaps_twice(payload: bytes, readings: Sequence[Reading]) -> bool:
+    """Whether an object may have a key twice, of which the parser shows the last: more of them than were read."""
+    if b"\\" in payload:  # an escape may spell a key
+        return True
+    channels = Counter(channel for reading in readings for channel in reading.values)
+    return any(payload.count(name) > len(readings) for name in _FIELDS) or any(
+        payload.count(b'"%b"' % channel.encode()) > n for channel, n in channels.items()
+    )
 
 
-def _one(device: str, item: object, decoded: Decoded) -> None:
-    text = _text(item)
-    if not isinstance(item, dict):
-        decoded.refusals.append(Refusal("not-a-reading", "a reading is a JSON object", text, device))
-        return
-    if item.get("device", device) != device:
-        detail = f"the topic names '{device}', the payload '{item['device']}'"
-        decoded.refusals.append(Refusal("device-mismatch", detail, text, device))
-        return
-    try:
-        decoded.readings.append(_READING.validate_json(text))
-    except ValidationError as error:
-        _without_bad_values(device, item, error, decoded)
-
-
-def _without_bad_values(device: str, item: dict[str, object], error: ValidationError, decoded: Decoded) -> None:
-    """Take over a reading without the values that are wrong, if nothing else is."""
-    text = _text(item)
-    problems = [(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-    detail = "; ".join(f"{'.'.join(str(x) for x in where if x != '[key]')}: {what}" for where, what in problems)
-    bad = {where[1] for where, _ in problems if len(where) >= 2 and where[0] == "values"}
-    values = item.get("values")
-    if isinstance(values, dict) and all(where[0] == "values" and len(where) >= 2 for where, _ in problems):
-        good = {channel: value for channel, value in values.items() if channel not in bad}
-        if good:
-            rest = {**item, "values": good}
-            decoded.readings.append(_READING.validate_json(_text(rest)))
-            text = _text({**item, "values": {c: v for c, v in values.items() if c in bad}})
-        decoded.refusals.append(Refusal("bad-value", detail, text, device))
-        return
-    decoded.refusals.append(Refusal("not-a-reading", detail, text, device))
-
-
-def _text(item: object) -> bytes:
-    return json.dumps(item, ensure_ascii=False).encode(errors="replace")  # JSON's escapes can spell half a character
+def _identify(decoded: Decoded, device: str, sender: str) -> None:
+    """One name of the device, and a generation for each count; whoever sent it is told under the name it used."""
+    for reading in decoded.readings:
+        if reading.device != device:
+            reading.device = device
+        if reading.generation is None and reading.seq is not None:
+            reading.generation = 0
+    if sender != device:
+        counts = [(r.generation, r.seq) for r in decoded.readings] + [(g, s) for _, g, s in decoded.owed]
+        decoded.owed += [(sender, g, s) for g, s in counts if g is not None and s is not None]
 
 
 def _timed(decoded: Decoded, message: Message) -> Decoded:
@@ -159,8 +130,8 @@ def _timed(decoded: Decoded, message: Message) -> Decoded:
                 continue
             reading.time = received
             reading.time_source = TimeSource.RECEIVER
-        reading.time = reading.time.astimezone(UTC)
         if EARLIEST <= reading.time <= latest:
+            reading.time = reading.time.astimezone(UTC)
             kept.append(reading)
         else:
             decoded.refusals.append(_impossible_time(reading, reading.time, received))
@@ -177,7 +148,9 @@ def _impossible_time(reading: Reading, time: datetime, received: datetime) -> Re
     early = time < EARLIEST
     limit = f"before {EARLIEST.year}" if early else f"ahead of its reception at {received.isoformat()}"
     detail = f"the time {time.isoformat()} is {limit}: a clock is wrong, the device's or ours"
-    payload = reading.model_dump_json(exclude_none=True).encode()
+    # The time as it came: at the ends of the calendar there is none in UTC.
+    body = {**reading.model_dump(mode="json", exclude_none=True, exclude={"time"}), "time": time.isoformat()}
+    payload = json.dumps(body, ensure_ascii=False).encode()
     return Refusal("time-too-early" if early else "time-in-future", detail, payload, reading.device, reading)
 
 

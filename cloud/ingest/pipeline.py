@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cloud.ingest.decode import Decoded, Refusal, decode
+from cloud.ingest.decode import decode, device_of
 from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
 from cloud.ingest.places import Owner, Places
 from cloud.ingest.rawlog import Batch
+from cloud.ingest.refusal import Decoded, Refusal
 from cloud.ingest.sort import SETTLED, sort, source
 from cloud.judge import COARSE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
@@ -161,9 +162,11 @@ def _left(item: Item, places: Places) -> PointKey | None:
 def _decode(message: Message, work: Work) -> None:
     """Readings with their places; everything else to the dead letters."""
     try:
-        decoded = decode(message)
+        decoded = decode(message, work.snapshot.name_of)
     except Exception as error:  # a fault of ours must not stop what comes behind this message
-        decoded = Decoded(refusals=[Refusal("poison", f"our decoder failed: {error!r}", message.payload)])
+        device, detail = device_of(message.topic), f"our decoder failed: {error!r}"
+        decoded = Decoded(refusals=[Refusal("poison", detail, message.payload, device)])
+    work.kept += decoded.owed
     for refusal in decoded.refusals:
         work.refuse(message, refusal)
     if decoded.status is not None:

@@ -1,6 +1,6 @@
 """Which station a reading belongs to. Pure."""
 
-from cloud.ingest.decode import Refusal
+from cloud.ingest.refusal import Refusal
 from cloud.ledger.dead_letters import NOT_DEPLOYED, UNKNOWN_DEVICE
 from cloud.registry.registry import Snapshot
 from schemas.models import Reading

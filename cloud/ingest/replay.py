@@ -38,6 +38,8 @@ def replay_wanted(letters: DeadLetters, raw: RawLog, now_ms: int) -> int:
 
 def _has_a_place(payload: bytes, snapshot: Snapshot) -> bool:
     try:
-        return isinstance(where(Reading.model_validate_json(payload), snapshot), str)
+        reading = Reading.model_validate_json(payload)
     except ValidationError:
         return False
+    reading.device = snapshot.name_of(reading.device)
+    return isinstance(where(reading, snapshot), str)

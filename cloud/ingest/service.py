@@ -242,7 +242,7 @@ class Ingest:
         for name in ("messages", "stored", "duplicates", "moved", "refused", "failed_range"):
             self.counts[name] += getattr(report, name)
         if report.refused:
-            text = "%d of %d messages hold something that is no reading: `klimanetz dead-letters list` says why"
+            text = "%d parts of %d messages were put aside: `klimanetz dead-letters list` says why"
             log.warning(text, report.refused, report.messages)
 
     def _complain(self, where: str, problem: str) -> None:

@@ -4,19 +4,20 @@ A letter is identified by where it stood in which raw log, so writing it twice c
 that nobody has registered are replayed by themselves once somebody does (`unknown`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
-from cloud.registry.tables import devices
+from cloud.registry.tables import BY_EUI, devices
 from cloud.sql import metadata, reading
 
 UNKNOWN_DEVICE = "unknown-device"
 NOT_DEPLOYED = "not-deployed"
 WAITING = (UNKNOWN_DEVICE, NOT_DEPLOYED)  # a change of the registry may cure these
+MORE = "more"  # not a message: counts those that were not kept one by one (`put_aside`)
 
 dead_letters = sa.Table(
     "dead_letter",
@@ -27,7 +28,7 @@ dead_letters = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("received_ms", sa.BigInteger, nullable=False),
     sa.Column("topic", sa.String(1000), nullable=False),
-    sa.Column("device", sa.String(64), index=True),
+    sa.Column("device", sa.String(64)),
     sa.Column("reason", sa.String(40), nullable=False, index=True),
     sa.Column("detail", sa.String(1000), nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
@@ -35,6 +36,8 @@ dead_letters = sa.Table(
     sa.Column("replay_wanted", sa.Boolean, nullable=False, default=False),
     sa.Column("replayed_ms", sa.BigInteger),
     sa.UniqueConstraint("log", "batch", "position"),
+    sa.Index("ix_dead_letter_device_received_ms", "device", "received_ms"),
+    sa.Index("ix_dead_letter_received_ms", "received_ms"),
 )
 PREVIEW = 500  # bytes of the payload in a list
 PAYLOAD_MAX = 1 << 20  # bytes kept here; the raw log has the whole message
@@ -56,16 +59,11 @@ class DeadLetter:
     size: int
 
 
-def insert_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Write letters; one that is already there stays as it is."""
-    for letter in letters:
-        here = sa.select(dead_letters.c.id).where(
-            dead_letters.c.log == letter.log,
-            dead_letters.c.batch == letter.batch,
-            dead_letters.c.position == letter.position,
-        )
-        if connection.execute(here).first() is None:
-            connection.execute(sa.insert(dead_letters).values(**asdict(letter)))
+def _registered() -> sa.ColumnElement[bool]:
+    """Whether somebody has registered a letter's device, by its name or its EUI."""
+    names = sa.select(devices.c.device)
+    by_eui = sa.select(sa.literal(BY_EUI) + devices.c.dev_eui).where(devices.c.dev_eui.is_not(None))
+    return dead_letters.c.device.in_(names.union_all(by_eui))
 
 
 class DeadLetters:
@@ -79,7 +77,8 @@ class DeadLetters:
         """The newest letters that were not replayed, newest first, with the beginning of their payload."""
         c = dead_letters.c
         columns = [column for column in c if column.name != "payload"]
-        preview = sa.func.substr(c.payload, 1, PREVIEW).label("payload")
+        beginning = sa.func.substr(c.payload, 1, PREVIEW)
+        preview = sa.func.coalesce(beginning, b"").label("payload")  # SQLite: of an empty one it is NULL
         query = sa.select(*columns, preview).where(c.replayed_ms.is_(None))
         return self._rows(query.order_by(c.id.desc()).limit(limit))
 
@@ -94,7 +93,7 @@ class DeadLetters:
         span = (sa.func.min(c.received_ms).label("first_ms"), sa.func.max(c.received_ms).label("last_ms"))
         query = (
             sa.select(c.device, sa.func.count().label("messages"), *span, sa.func.max(c.id).label("last_letter"))
-            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None))
+            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None), ~_registered())
             .group_by(c.device)
             .order_by(c.device)
         )
@@ -103,14 +102,15 @@ class DeadLetters:
     def waiting(self, limit: int, after: int = 0) -> list[dict[str, Any]]:
         """Letters that a change of the registry may have cured, oldest first, after a number."""
         c = dead_letters.c
-        registered = c.device.in_(sa.select(devices.c.device))
-        query = sa.select(dead_letters).where(c.reason.in_(WAITING), c.replayed_ms.is_(None), c.id > after, registered)
+        waits = (c.reason.in_(WAITING), c.replayed_ms.is_(None), _registered())
+        query = sa.select(dead_letters).where(*waits, c.id > after)
         return self._rows(query.order_by(c.id).limit(limit))
 
     def want_replay(self, numbers: Iterable[int] | None) -> int:
         """Ask `ingest` to take letters again (None: all); how many wait for it now."""
         c = dead_letters.c
-        wanted = sa.update(dead_letters).where(c.replayed_ms.is_(None)).values(replay_wanted=True)
+        there = (c.replayed_ms.is_(None), c.reason != MORE)
+        wanted = sa.update(dead_letters).where(*there).values(replay_wanted=True)
         count = 0
         with self.engine.begin() as connection:
             for number in numbers if numbers is not None else [None]:

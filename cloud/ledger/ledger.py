@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from cloud.ledger.dead_letters import DeadLetter, insert_dead_letters
+from cloud.ledger.dead_letters import DeadLetter
 from cloud.ledger.device_status import keep_status
+from cloud.ledger.put_aside import forget_letters, insert_dead_letters
 from cloud.ledger.turn import turn
 from cloud.sql import metadata, reading
 from schemas.intervals import Intervals
@@ -188,9 +189,10 @@ class Ledger:
         return True
 
     def prune(self, before_ms: int) -> None:
-        """Forget that readings of long ago might get a better time."""
+        """Forget that readings of long ago might get a better time, and dead letters of long ago."""
         with self.engine.begin() as connection:
             connection.execute(sa.delete(provisional).where(provisional.c.time_ms < before_ms))
+            forget_letters(connection, before_ms)
 
     def delivery(self, device: str) -> dict[str, Any] | None:
         """What was received of a device and what is missing; None when nothing ever was."""

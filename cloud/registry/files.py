@@ -8,11 +8,12 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeVar
-from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
+from cloud.calendar import zone_of
 from schemas.models import Activation, Device, Station
 
 STATION_COLUMNS = (
@@ -24,6 +25,7 @@ DEVICE_COLUMNS = (
 )  # fmt: skip
 DEPLOYMENT_COLUMNS = ("station", "device", "from", "to", "height_m", "note")
 OWN_CODECS = ("klimanetz", "cayenne-lpp", "senml")
+ABP_SESSION = "activation abp needs dev_addr, nwk_skey and app_skey together"
 _HEX_DIGITS = {"dev_eui": 16, "join_eui": 16, "app_key": 32, "dev_addr": 8, "nwk_skey": 32, "app_skey": 32}
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "nein": False}
 _FLAGS |= {"1": True, "true": True, "yes": True, "ja": True}
@@ -62,7 +64,7 @@ class DeviceRow:
 class DeploymentRow:
     station: str
     device: str
-    since: str  # RFC 3339, or a date that means midnight at the station
+    since: str | None  # RFC 3339, or a date that means midnight at the station; None: not known
     until: str | None
     height_m: float | None
     note: str | None
@@ -92,7 +94,7 @@ def devices(data: bytes) -> list[tuple[int, DeviceRow]]:
 
 def deployments(data: bytes) -> list[tuple[int, DeploymentRow]]:
     """`(line, DeploymentRow)` of every row. Raises FileRefused."""
-    return _rows(data, DEPLOYMENT_COLUMNS, 3, _deployment, lambda row: f"{row.device} from {row.since}")
+    return _rows(data, DEPLOYMENT_COLUMNS, 3, _deployment, lambda row: f"{row.device} from {row.since or '(empty)'}")
 
 
 def _rows(
@@ -124,6 +126,10 @@ def _cells(data: bytes, columns: Sequence[str], required: int) -> Iterator[tuple
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FileRefused([BadRow(line, "not UTF-8; save the file as 'CSV UTF-8'")]) from None
+    if "\0" in text:
+        raise FileRefused(
+            [BadRow(text.count("\n", 0, text.index("\0")) + 1, "a NUL stands in it: is this a CSV file?")]
+        )
     header_line = text.split("\n", 1)[0]
     delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -136,9 +142,13 @@ def _cells(data: bytes, columns: Sequence[str], required: int) -> Iterator[tuple
             if len(fields) > len(header):
                 raise FileRefused([BadRow(reader.line_num, f"{len(fields)} cells under {len(header)} columns")])
             padded = fields + [""] * (len(header) - len(fields))
-            yield reader.line_num, {name: field.strip() for name, field in zip(header, padded, strict=True)}
+            yield reader.line_num, {name: _cell(field) for name, field in zip(header, padded, strict=True)}
     except csv.Error as error:
         raise FileRefused([BadRow(reader.line_num, f"not CSV: {error}")]) from None
+
+
+def _cell(field: str) -> str:
+    return field.replace("\r\n", "\n").replace("\r", "\n").strip()  # a lone one would end a row of the export
 
 
 def _check_header(header: list[str], columns: Sequence[str], required: int) -> None:
@@ -157,8 +167,10 @@ def _station(cells: Cells) -> Station:
         if name in filled:
             filled[name] = _number(name, cells[name])
     timezone = cells.get("timezone") or "Europe/Berlin"
-    if timezone not in available_timezones():
-        raise RowError(f"timezone '{timezone}' is not one; use a name like Europe/Berlin")
+    try:
+        zone_of(timezone)
+    except ValueError as error:
+        raise RowError(f"timezone {error}") from None
     private = _FLAGS.get(cells.get("private", "").lower())
     if private is None:
         raise RowError(f"private is '{cells['private']}'; use yes or no")
@@ -185,29 +197,35 @@ def _check_activation(device: Device) -> None:
     if device.activation is Activation.OTAA and device.app_key and not device.join_eui:
         raise RowError("an app_key needs its join_eui")
     if device.activation is Activation.ABP:
-        session = (device.dev_addr, device.nwk_skey, device.app_skey)
-        if any(session) and not all(session):
-            raise RowError("activation abp needs dev_addr, nwk_skey and app_skey together")
-        if not any(session) and not device.dev_eui:
-            raise RowError("activation abp needs dev_addr, nwk_skey and app_skey, or at least dev_eui")
+        keys = (
+            device.nwk_skey,
+            device.app_skey,
+        )  # absent and the address there: `imports` looks whether they are known
+        if any(keys) and not (all(keys) and device.dev_addr):
+            raise RowError(ABP_SESSION)
+        if not device.dev_addr and not device.dev_eui:
+            raise RowError(f"{ABP_SESSION}, or at least dev_eui")
 
 
 def _deployment(cells: Cells) -> DeploymentRow:
-    for name in ("station", "device", "from"):
+    for name in ("station", "device"):
         if not cells[name]:
             raise RowError(f"{name} is empty")
     height = cells.get("height_m", "")
     return DeploymentRow(
-        cells["station"], cells["device"], cells["from"], cells.get("to") or None,
+        cells["station"], cells["device"], cells["from"] or None, cells.get("to") or None,
         _number("height_m", height) if height else None, cells.get("note") or None,
     )  # fmt: skip
 
 
 def _number(name: str, text: str) -> float:
     try:
-        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError:
         raise RowError(f"{name} is '{text}', not a number") from None
+    if not isfinite(number):
+        raise RowError(f"{name} is '{text}', not a number that can be measured")
+    return number
 
 
 def _hex(name: str, text: str, digits: int) -> str:

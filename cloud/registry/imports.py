@@ -3,9 +3,8 @@
 What the file leaves empty stays as it is where emptiness would destroy something (keys); all else is as the file says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,10 +13,10 @@ from sqlalchemy.engine import Connection
 
 from cloud.registry import files
 from cloud.registry import tables as t
-from cloud.registry.deployments import Stay, overlap
 from cloud.registry.files import BadRow, FileRefused
 from cloud.registry.registry import Registry, bump, load_stays, rows
-from schemas.models import Device
+from cloud.registry.stays import check_overlap, give_way, place, stay_of, stay_row
+from schemas.models import Activation, Device
 
 _KEYS = ("dev_eui", "join_eui", "app_key", "dev_addr", "nwk_skey", "app_skey")
 
@@ -48,7 +47,8 @@ def import_devices(registry: Registry, data: bytes) -> Imported:
         _check_stations(connection, [(line, row.station) for line, row in parsed if row.station])
         _check_euis(connection, [(line, row.device) for line, row in parsed])
         result = _upsert(connection, t.devices, [row.device.model_dump(mode="json") for _, row in parsed], keep=_KEYS)
-        moved = _place(connection, {row.device.device: row.station for _, row in parsed}, registry.now_ms())
+        _check_sessions(connection, [(line, row.device) for line, row in parsed])
+        moved = place(connection, {row.device.device: row.station for _, row in parsed}, registry.now_ms())
         if result.added or result.changed or moved:
             bump(connection)
     return result
@@ -64,14 +64,15 @@ def import_deployments(registry: Registry, data: bytes) -> Imported:
         if missing:
             raise FileRefused(missing)
         zones = {row["station"]: ZoneInfo(row["timezone"]) for row in rows(connection, t.stations)}
-        stays = [(line, _stay(line, row, zones[row.station])) for line, row in parsed]
-        _check_overlap(load_stays(connection), stays)
-        # Of a device that the file names, an assumed stay gives way to what is known now.
-        named = [stay.device for _, stay in stays]
-        connection.execute(
-            sa.delete(t.deployments).where(t.deployments.c.device.in_(named), t.deployments.c.assumed_start)
-        )
-        result = _upsert(connection, t.deployments, [_stay_row(stay) for _, stay in stays])
+        old = load_stays(connection)
+        assumed = {stay.device: stay.since_ms for stay in old if stay.assumed_start}
+        now_ms = registry.now_ms()
+        stays = [
+            (line, stay_of(line, row, zones[row.station], assumed.get(row.device, now_ms))) for line, row in parsed
+        ]
+        check_overlap(old, stays)
+        give_way(connection, assumed, {(stay.device, stay.since_ms) for _, stay in stays})
+        result = _upsert(connection, t.deployments, [stay_row(stay) for _, stay in stays])
         if result.added or result.changed:
             bump(connection)
     return result
@@ -118,67 +119,13 @@ def _check_euis(connection: Connection, named: Sequence[tuple[int, Device]]) -> 
         raise FileRefused(bad)
 
 
-def _check_overlap(old: Sequence[Stay], new: Sequence[tuple[int, Stay]]) -> None:
-    kept: dict[str, dict[int, Stay]] = {stay.device: {} for _, stay in new}
-    for stay in old:
-        if stay.device in kept and not stay.assumed_start:
-            kept[stay.device][stay.since_ms] = stay
-    bad = []
-    for line, stay in new:
-        kept[stay.device][stay.since_ms] = stay
-        if stay.until_ms is not None and stay.until_ms <= stay.since_ms:
-            bad.append(BadRow(line, "`to` is not after `from`"))
-    for line, stay in new:
-        clash = overlap(kept[stay.device].values())
-        if clash and stay in clash:
-            other = clash[0] if clash[1] is stay else clash[1]
-            bad.append(BadRow(line, f"'{stay.device}' is at '{other.station}' at that time; close that stay first"))
+def _check_sessions(connection: Connection, named: Sequence[tuple[int, Device]]) -> None:
+    """An ABP device with an address needs the keys of its session, from this file or from before."""
+    without = {
+        row["device"]
+        for row in rows(connection, t.devices)
+        if row["activation"] == Activation.ABP and "dev_addr" in row and "nwk_skey" not in row
+    }
+    bad = [BadRow(line, files.ABP_SESSION) for line, device in named if device.device in without]
     if bad:
-        raise FileRefused(sorted(bad, key=lambda row: row.line))
-
-
-def _place(connection: Connection, places: Mapping[str, str | None], now_ms: int) -> bool:
-    """Put devices at stations from now, unless they stand there. A device's first stay has an assumed start."""
-    stays: dict[str, list[Stay]] = {}
-    for stay in load_stays(connection):
-        stays.setdefault(stay.device, []).append(stay)
-    opened = []
-    for device, station in places.items():
-        before = stays.get(device, [])
-        current = next((stay for stay in before if stay.until_ms is None), None)
-        if station is None or (current is not None and current.station == station):
-            continue
-        since_ms = now_ms
-        if current is not None:
-            since_ms = max(now_ms, current.since_ms + 1)
-            close = sa.update(t.deployments).where(t.deployments.c.device == device, t.deployments.c.until_ms.is_(None))
-            connection.execute(close.values(until_ms=since_ms))
-        opened.append(_stay_row(Stay(device, station, since_ms, assumed_start=not before)))
-    if opened:
-        connection.execute(sa.insert(t.deployments), opened)
-    return bool(opened)
-
-
-def _stay(line: int, row: files.DeploymentRow, zone: ZoneInfo) -> Stay:
-    try:
-        since, until = instant_ms(row.since, zone), instant_ms(row.until, zone) if row.until else None
-    except ValueError:
-        raise FileRefused(
-            [BadRow(line, "`from` and `to` are dates or RFC 3339 times, like 2026-11-22T10:15:00Z")]
-        ) from None
-    return Stay(row.device, row.station, since, until, False, row.height_m, row.note)
-
-
-def _stay_row(stay: Stay) -> dict[str, Any]:
-    return {name: getattr(stay, name) for name in Stay.__slots__}
-
-
-def instant_ms(text: str, zone: ZoneInfo) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time, or of midnight of a date in a zone. Raises ValueError."""
-    if len(text) == 10:
-        moment = datetime.combine(date.fromisoformat(text), time(), zone)
-    else:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("no time zone")
-    return round(moment.astimezone(UTC).timestamp() * 1000)
+        raise FileRefused(bad)

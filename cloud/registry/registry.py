@@ -32,6 +32,13 @@ class Snapshot:
     by_dev_eui: dict[str, Device] = field(default_factory=dict)
     by_dev_addr: dict[str, list[Device]] = field(default_factory=dict)
 
+    def name_of(self, name: str) -> str:
+        """The registered name of a device that is called by its EUI; any other name stays what it is."""
+        if name in self.devices or not name.startswith(t.BY_EUI):
+            return name
+        device = self.by_dev_eui.get(name.removeprefix(t.BY_EUI))
+        return name if device is None else device.device
+
 
 class Registry:
     """All processes share one database; `now_ms` is the clock, handed in.

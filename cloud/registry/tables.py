@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from cloud.sql import metadata
 
+BY_EUI = "eui-"  # before its DevEUI: what a gateway calls a device that nobody has registered
+
 stations = sa.Table(
     "station",
     metadata,

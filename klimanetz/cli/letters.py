@@ -7,10 +7,12 @@ import json
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
 from cloud.registry.files import FileRefused
+from cloud.registry.tables import BY_EUI
 from klimanetz import wiring
 from klimanetz.failure import Failure, wrong_use
 
@@ -41,7 +43,7 @@ def show_letter(number: int = typer.Argument(..., metavar="ID"), as_json: bool =
         print(json.dumps(shown, ensure_ascii=False))
         return
     for name, value in shown.items():
-        print(f"{name + ':':12} {value}")
+        print(f"{name + ':':12} {_plain(value)}")
 
 
 @dead_letters.command("replay", epilog="Example: klimanetz dead-letters replay 17 18")
@@ -65,10 +67,12 @@ def adopt(
 ) -> None:
     """Register a device that sends already; its waiting readings are stored by a running `ingest`."""
     registry = wiring.registry(wiring.settings())
-    if device in registry.snapshot().devices:
-        raise Failure(f"'{device}' is registered already; `klimanetz devices import` moves it")
+    snapshot = registry.snapshot()
+    if (name := snapshot.name_of(device)) in snapshot.devices:
+        under = f" as '{name}'" if name != device else ""
+        raise Failure(f"'{device}' is registered already{under}; `klimanetz devices import` moves it")
     row = io.StringIO()
-    eui = device.removeprefix("eui-") if device.startswith("eui-") else ""
+    eui = device.removeprefix(BY_EUI) if device.startswith(BY_EUI) else ""
     csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
     try:
         imports.import_devices(registry, row.getvalue().encode())
@@ -97,5 +101,11 @@ def _table(rows: list[dict[str, object]], columns: tuple[str, ...], empty: str) 
         return
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+        table.add_row(*(Text(_plain(row[c])) for c in columns))
     Console().print(table)
+
+
+def _plain(value: object) -> str:
+    """What a stranger sent, without what would move the cursor of a terminal or colour it."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

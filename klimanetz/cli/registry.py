@@ -1,30 +1,23 @@
 """`klimanetz stations|devices|deployments import FILE.csv | list | export`."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cloud.registry import files, imports
+from cloud.registry import exports, files, imports
 from cloud.registry.files import FileRefused
 from cloud.registry.registry import Registry
 from klimanetz import wiring
 from klimanetz.failure import Failure, wrong_use
-from klimanetz.wiring import now_ms
-from schemas.models import utc_text_ms
 
-Row = dict[str, Any]
 FILE = typer.Argument(..., help="CSV file in UTF-8, separated by commas or semicolons.", metavar="FILE.csv")
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 WITH_KEYS = typer.Option(False, "--with-keys", help="Also the LoRaWAN keys: keep that file safe.")
-SHOWN_DEVICE = ("device", "station", "activation", "dev_eui", "join_eui", "dev_addr", "codec")
 
 stations = typer.Typer(help="Places that measure.", no_args_is_help=True)
 devices = typer.Typer(help="Hardware, and where it stands.", no_args_is_help=True)
@@ -52,37 +45,37 @@ def import_deployments(file: Path = FILE, as_json: bool = JSON) -> None:
 @stations.command("list", epilog="Example: klimanetz stations list --json")
 def list_stations(as_json: bool = JSON) -> None:
     """Show the stations."""
-    _list(_station_rows(_registry()), files.STATION_COLUMNS[:9], as_json, "stations")
+    _list(exports.station_rows(_registry()), files.STATION_COLUMNS[:9], as_json, "stations")
 
 
 @devices.command("list", epilog="Example: klimanetz devices list --json")
 def list_devices(as_json: bool = JSON) -> None:
     """Show the devices, without their keys."""
-    _list(_device_rows(_registry()), SHOWN_DEVICE, as_json, "devices")
+    _list(exports.device_rows(_registry()), exports.WITHOUT_KEYS, as_json, "devices")
 
 
 @deployments.command("list", epilog="Example: klimanetz deployments list --json")
 def list_deployments(as_json: bool = JSON) -> None:
     """Show which device stood where."""
-    _list(_deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS, as_json, "deployments")
+    _list(exports.deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS, as_json, "deployments")
 
 
 @stations.command("export", epilog="Example: klimanetz stations export > stations.csv")
 def export_stations() -> None:
     """Write stations.csv to stdout."""
-    _export(_station_rows(_registry()), files.STATION_COLUMNS)
+    sys.stdout.write(exports.stations_csv(_registry()))
 
 
 @devices.command("export", epilog="Example: klimanetz devices export > devices.csv")
 def export_devices(with_keys: bool = WITH_KEYS) -> None:
     """Write devices.csv to stdout."""
-    _export(_device_rows(_registry()), files.DEVICE_COLUMNS if with_keys else SHOWN_DEVICE)
+    sys.stdout.write(exports.devices_csv(_registry(), with_keys))
 
 
 @deployments.command("export", epilog="Example: klimanetz deployments export > deployments.csv")
 def export_deployments() -> None:
     """Write deployments.csv to stdout."""
-    _export(_deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS)
+    sys.stdout.write(exports.deployments_csv(_registry()))
 
 
 def _registry() -> Registry:
@@ -123,35 +116,7 @@ def _without_password(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-def _station_rows(registry: Registry) -> list[Row]:
-    rows = [station.model_dump() for station in registry.stations()]
-    return [{**row, "private": "yes" if row["private"] else ""} for row in rows]
-
-
-def _device_rows(registry: Registry) -> list[Row]:
-    snapshot = registry.snapshot()
-    now = now_ms()
-    return [
-        {**device.model_dump(mode="json"), "station": snapshot.whereabouts.station(device.device, now)}
-        for device in snapshot.devices.values()
-    ]
-
-
-def _deployment_rows(registry: Registry) -> list[Row]:
-    return [
-        {
-            "station": stay.station,
-            "device": stay.device,
-            "from": utc_text_ms(stay.since_ms),
-            "to": utc_text_ms(stay.until_ms) if stay.until_ms is not None else None,
-            "height_m": stay.height_m,
-            "note": stay.note,
-        }
-        for stay in registry.stays()
-    ]
-
-
-def _list(rows: list[Row], columns: Sequence[str], as_json: bool, what: str) -> None:
+def _list(rows: list[exports.Row], columns: Sequence[str], as_json: bool, what: str) -> None:
     if as_json:
         print(json.dumps([{c: row.get(c) for c in columns} for row in rows], ensure_ascii=False))
         return
@@ -162,11 +127,3 @@ def _list(rows: list[Row], columns: Sequence[str], as_json: bool, what: str) -> 
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row[c]) for c in used))
     Console().print(table)
-
-
-def _export(rows: list[Row], columns: Sequence[str]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    sys.stdout.write(text.getvalue())

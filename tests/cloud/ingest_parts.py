@@ -38,8 +38,8 @@ class Parts:
         return [(v.time_ms, v.value, v.quality) for v in self.store.series(station, channel, 0, 2**42)]
 
 
-def make(folder: Path, store: Store | None = None) -> Parts:
-    registry = open_registry(f"sqlite:///{folder / 'registry.db'}", lambda: NOW_MS)
+def make(folder: Path, store: Store | None = None, registry_url: str = "") -> Parts:
+    registry = open_registry(registry_url or f"sqlite:///{folder / 'registry.db'}", lambda: NOW_MS)
     imports.import_stations(registry, STATIONS)
     imports.import_devices(registry, DEVICES)
     store = store or open_store(f"sqlite:///{folder / 'series.db'}")

@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cloud.ledger.dead_letters import MORE, DeadLetters
 from cloud.ledger.ledger import Ledger, Outcome
+from cloud.ledger.put_aside import LETTERS_PER_HOUR
 from cloud.registry import imports
 from cloud.registry.registry import open_registry
 from tests.cloud import ingest_parts
@@ -90,4 +92,30 @@ def test_a_reading_all_the_way(url: str, tmp_path: Path) -> None:
     report = parts.take(ingest_parts.message(ingest_parts.reading(generation=1, seq=1)), bad)
     assert (report.stored, report.refused) == (1, 1)
     assert parts.ledger.delivery("kn-1") is not None
+    parts.registry.engine.dispose()
+
+
+def test_dead_letters(url: str, tmp_path: Path) -> None:
+    """Written in bulk, once; bounded; shown; waiting under a DevEUI; forgotten."""
+    parts = ingest_parts.make(tmp_path, registry_url=url)
+    box = DeadLetters(parts.ledger.engine)
+    eui = "eui-a8404187d187106e"
+    empty = [ingest_parts.Message("klimanetz/v1/up/kn-1", b"", ingest_parts.NOW_MS)] * (LETTERS_PER_HOUR + 7)
+    waiting = ingest_parts.message(ingest_parts.reading(eui, generation=1, seq=1), device=eui)
+    parts.take(*empty[:-2], waiting)
+    parts.take(*empty[-2:])
+    found = box.newest(1000)
+    assert len(found) == LETTERS_PER_HOUR + 2
+    assert [x["detail"][:6] for x in found if x["reason"] == MORE] == ["7 more"]
+    assert [row["device"] for row in box.unknown()] == [eui]
+    with parts.ledger.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM cursor")
+    batch = parts.raw.after(0)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert len(box.newest(1000)) == LETTERS_PER_HOUR + 2
+    imports.import_devices(parts.registry, b"device,station,dev_eui\nlse01,neustadt,a8404187d187106e\n")
+    assert (box.unknown(), len(box.waiting(10))) == ([], 1)
+    parts.ledger.prune(ingest_parts.NOW_MS + 1)
+    assert [x["device"] for x in box.newest(1000)] == [eui]
     parts.registry.engine.dispose()

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import typer
 
+from cloud.ingest.message import Message
 from klimanetz.cli import app
+from tests.cloud import ingest_parts
 
 PROGRAM = Path(sys.executable).parent / "klimanetz"
 STATIONS = "station,name,latitude,longitude\nmarktplatz,Marktplatz,51.4828,11.9697\n"
@@ -58,7 +60,7 @@ def test_registry_files_there_and_back(shell: Shell) -> None:
     assert (device["device"], device["station"], device["codec"]) == ("kn-0007", "marktplatz", "klimanetz")
     (stay,) = shell.json("deployments", "list")
     assert (stay["station"], stay["to"]) == ("marktplatz", None)
-    for what in ("stations", "devices"):
+    for what in ("stations", "devices", "deployments"):
         (shell.folder / "again.csv").write_text(shell(what, "export").stdout)
         assert shell.json(what, "import", "again.csv")["unchanged"] == 1
     assert "kn-0007" in shell("devices", "list").stdout
@@ -89,13 +91,32 @@ def test_bad_rows_are_named(shell: Shell) -> None:
         (("keys", "create", "--scope", "god"), {}, 2, "god"),
         (("demo", "--stations", "0"), {}, 2, "--stations"),
         (("demo", "--data", "stations.csv"), {}, 2, "is a file; name a folder"),
-        (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 1, "KLIMANETZ_INFLUX_TOKEN"),
+        (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
+        (("api",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
+        (("api",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:x/o/b"}, 2, "has a port that is none"),
+        (("stations", "list"), {"KLIMANETZ_REGISTRY": "sqlite:///:memory:"}, 2, "in memory would be lost"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(
     shell: Shell, arguments: tuple[str, ...], environment: dict[str, str], code: int, says: str
 ) -> None:
     assert says in failed(shell(*arguments, **environment), code)
+
+
+def test_dead_letters_show_whatever_a_stranger_sent(shell: Shell) -> None:
+    """Nothing at all, what looks like markup, what would clear the terminal."""
+    shell("stations", "import", "stations.csv")
+    parts = ingest_parts.make(shell.folder, registry_url=f"sqlite:///{shell.folder / 'data' / 'registry.db'}")
+    payloads = [b"", b'{"device": "[/red]"}', b"\x1b[2J"]
+    parts.take(*[Message("klimanetz/v1/up/d19", payload, ingest_parts.NOW_MS) for payload in payloads])
+    listed = shell("dead-letters", "list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "'[/red]'" in listed.stdout
+    assert [letter["payload"] for letter in shell.json("dead-letters", "list")] == ["\x1b[2J", payloads[1].decode(), ""]
+    assert "\\x1b[2J" in shell("dead-letters", "show", "3").stdout
+    for number in ("1", "2", "3"):
+        done = shell("dead-letters", "show", number)
+        assert (done.returncode, "\x1b" in done.stdout) == (0, False)
 
 
 def test_a_port_in_use(shell: Shell) -> None:
