@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # a busy machine is no fault of what is tested
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE = os.environ.get("KLIMANETZ_TEST_REQUIRE_ALL") == "1"
 _missing: dict[str, str] = {}

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from cloud.ingest.message import Message
 from cloud.ingest.refusal import Decoded, Names, Refusal
 from cloud.ingest.salvage import salvage
+from cloud.ledger.dead_letters import UNREAD, UNREAD_STRANGER
 from schemas import topics
-from schemas.models import READINGS_MAX, Link, Reading, TimeSource
+from schemas.models import READINGS_MAX, Link, Reading, TimeSource, Unread
 from schemas.readings import to_readings
 from schemas.wire import WireError
 from schemas.wire import decode as decode_wire
@@ -47,6 +48,8 @@ def decode(message: Message, names: Names = as_sent) -> Decoded:
         return Decoded(refusals=[Refusal("too-large", detail, message.payload, device)])
     if kind == topics.STATUS:
         return _status(device, message)
+    if kind == topics.UNREAD:
+        return _unread(device, message)
     decoded = _raw(device, message) if kind == topics.RAW else _json(device, message.payload, names)
     _identify(decoded, device, sender)
     return _timed(decoded, message)
@@ -69,6 +72,16 @@ def _status(device: str, message: Message) -> Decoded:
     except (ValueError, RecursionError):
         pass
     return Decoded(refusals=[Refusal("not-a-status", "a status is a JSON object", message.payload, device)])
+
+
+def _unread(device: str, message: Message) -> Decoded:
+    """A gateway keeps it and reads it once the registry helps; here it is known of."""
+    try:
+        told = Unread.model_validate_json(message.payload)
+    except ValidationError as error:
+        return Decoded(refusals=[Refusal("not-unread", error.errors()[0]["msg"], message.payload, device)])
+    reason = UNREAD if told.registered or device != told.device else UNREAD_STRANGER
+    return Decoded(refusals=[Refusal(reason, told.reason, message.payload, device)])
 
 
 def _raw(device: str, message: Message) -> Decoded:

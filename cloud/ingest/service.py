@@ -30,7 +30,7 @@ from schemas import topics
 from schemas.intervals import Intervals
 
 log = logging.getLogger("klimanetz.ingest")
-SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS))
+SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS, topics.UNREAD))
 BATCH_MESSAGES = 2000
 RETENTION_MS = 30 * 86_400_000
 ACK_S = 10.0

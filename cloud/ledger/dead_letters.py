@@ -16,6 +16,7 @@ from cloud.sql import metadata, reading
 
 UNKNOWN_DEVICE = "unknown-device"
 NOT_DEPLOYED = "not-deployed"
+UNREAD, UNREAD_STRANGER = "unread", "unread-stranger"  # a gateway could not read it; its device is not registered
 WAITING = (UNKNOWN_DEVICE, NOT_DEPLOYED)  # a change of the registry may cure these
 MORE = "more"  # not a message: counts those that were not kept one by one (`put_aside`)
 
@@ -91,9 +92,10 @@ class DeadLetters:
         """Devices that nobody has registered: how many messages wait, since when, and the last of them."""
         c = dead_letters.c
         span = (sa.func.min(c.received_ms).label("first_ms"), sa.func.max(c.received_ms).label("last_ms"))
+        strangers = c.reason.in_((UNKNOWN_DEVICE, UNREAD_STRANGER)) & c.device.is_not(None)
         query = (
             sa.select(c.device, sa.func.count().label("messages"), *span, sa.func.max(c.id).label("last_letter"))
-            .where(c.reason == UNKNOWN_DEVICE, c.replayed_ms.is_(None), c.device.is_not(None), ~_registered())
+            .where(strangers, c.replayed_ms.is_(None), ~_registered())
             .group_by(c.device)
             .order_by(c.device)
         )

@@ -24,12 +24,15 @@ SF_OF_DR0 = 12
 
 @dataclass(frozen=True, slots=True)
 class Downlink:
-    """A frame for a device, and where it may go, the best window first. `item`: the application's, if there is one."""
+    """A frame for a device, and where it may go, the best window first. `item`: the application's, if there is one;
+    `awaited`: somebody misses it if it does not go out; what else there is to say can be said another time.
+    """
 
     device: str
     phy: bytes
     windows: tuple[Window, ...]
     item: Item | None = None
+    awaited: bool = True
 
 
 def reply(
@@ -47,17 +50,18 @@ def reply(
     roomiest = max(window.payload_max for window in ways)
     if item is not None and len(item.payload) + len(fopts) > roomiest:
         item = None  # until the device uses a faster data rate
+    asked = bool(opened.confirmed or opened.adr_ack_req or urgent or fopts or item)
     payload = item.payload if item else b""
     room = min(frames.FOPTS_MAX - len(fopts), roomiest - len(fopts) - len(payload))
     fopts += control.requests(plan, opened.fcnt, opened.adr, now_s, room)
-    if not (opened.confirmed or opened.adr_ack_req or urgent or fopts or item):
+    if not (asked or fopts):
         return None, session
     phy, session = server.downlink(
         aes, session, payload, item.fport if item else None, ack=opened.confirmed,
         confirmed=item.confirmed if item else False, fopts=fopts, adr=True, f_pending=item.more if item else False,
     )  # fmt: skip
     fitting = tuple(window for window in ways if len(payload) + len(fopts) <= window.payload_max)
-    return Downlink(device, phy, fitting, item), session
+    return Downlink(device, phy, fitting, item, opened.confirmed or item is not None), session
 
 
 def acknowledge(session: Session, control: Control, reception: Reception, device: str) -> tuple[Downlink, Session]:

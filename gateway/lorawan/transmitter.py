@@ -84,6 +84,8 @@ class Transmitter:
                     self._under_way.popitem(last=False)
             return [(datagrams.pull_resp(token, _tx(downlink, window), way.version), way.address)]
         self._counters.downlinks_failed[reason] += 1
+        if not downlink.awaited:
+            return []
         line = "a downlink for %s found no gateway that could send it: %s"
         self._faults.report("downlink" + reason, line % (downlink.device, _WHY.get(reason, reason)))
         return []

@@ -193,6 +193,22 @@ def test_a_topic_that_is_none_of_ours(parts: Parts, topic: str) -> None:
     assert [r for r, _ in letters(parts)] == ["topic"]
 
 
+def test_what_a_gateway_could_not_read_is_known_of(parts: Parts) -> None:
+    body = {"device": "eui-70b3d57ed0000001", "reason": "no codec is known", "registered": False, "payload_hex": "0102"}
+    parts.take(Message("klimanetz/v1/unread/eui-70b3d57ed0000001", json.dumps(body).encode(), NOW_MS))
+    parts.take(Message("klimanetz/v1/unread/kn-1", b'{"device": "kn-1", "reason": "bad version"}', NOW_MS))
+    parts.take(Message("klimanetz/v1/unread/kn-1", b'{"device": "kn-1"}', NOW_MS))
+    assert sorted(letters(parts)) == [
+        ("not-unread", "Field required"),
+        ("unread", "bad version"),
+        ("unread-stranger", "no codec is known"),
+    ]
+    box = DeadLetters(parts.ledger.engine)
+    assert [row["device"] for row in box.unknown()] == ["eui-70b3d57ed0000001"]
+    imports.import_devices(parts.registry, b"device,station,dev_eui\nlpp,neustadt,70b3d57ed0000001\n")
+    assert box.unknown() == []
+
+
 def test_one_bad_value_does_not_cost_the_others(parts: Parts) -> None:
     parts.take(message(reading(time=T, values={"air_temperature": 3.4, "battery": "full", "no_such": 1})))
     assert parts.values("marktplatz", "air_temperature") == [(NOW_MS, 3.4, "C")]
