@@ -73,7 +73,10 @@ class _Service:
         self._spool = Spool(self._database, config.limits)
         faults = Faults(_log, time.monotonic)
         self._forwarders = Forwarders(config.gateways)
-        downlinks = Downlinks(self._database)
+        downlinks = self._downlinks = Downlinks(
+            self._database,
+            lambda device, how: faults.report("lost" + device, f"a downlink for {device} was given up: {how}"),
+        )
         tell = Tell(self._database, directory, downlinks, counters, faults)
         network = Network(directory, Sessions(self._database), downlinks, tell, config.net_id)
         self._unread = UnreadPayloads(self._database, self._spool, directory, counters, faults)
@@ -167,6 +170,7 @@ class _Service:
 
     def _status(self) -> dict[str, object]:
         counted = self._counters.as_dict() | {"unmapped": self._counters.unmapped.total()}
+        counted["downlinks_ended"] = dict(self._downlinks.ended)
         return {"role": "gateway", "gateways": len(self._forwarders), "spool": dict(self._spool.rows), **counted}
 
 

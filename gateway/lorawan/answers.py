@@ -25,7 +25,7 @@ SF_OF_DR0 = 12
 @dataclass(frozen=True, slots=True)
 class Downlink:
     """A frame for a device, and where it may go, the best window first. `item`: the application's, if there is one;
-    `awaited`: somebody misses it if it does not go out; what else there is to say can be said another time.
+    `awaited`: somebody misses it if it does not go out; what else there is to say is said another time.
     """
 
     device: str
@@ -61,7 +61,7 @@ def reply(
         confirmed=item.confirmed if item else False, fopts=fopts, adr=True, f_pending=item.more if item else False,
     )  # fmt: skip
     fitting = tuple(window for window in ways if len(payload) + len(fopts) <= window.payload_max)
-    return Downlink(device, phy, fitting, item, opened.confirmed or item is not None), session
+    return Downlink(device, phy, fitting, item, opened.confirmed), session
 
 
 def acknowledge(session: Session, control: Control, reception: Reception, device: str) -> tuple[Downlink, Session]:

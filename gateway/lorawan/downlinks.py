@@ -6,6 +6,7 @@ Writes belong inside `database.transaction()`; all raise StorageError.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.database import Database
@@ -13,6 +14,7 @@ from gateway.database import Database
 WAITING_MAX = 16  # for one device
 EXPIRES_MS = 7 * 86_400_000
 TRIES_MAX = 8
+LOST = ("expired", "unanswered", "too_many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class Item:
 
 
 class Downlinks:
-    """The queue; `ended` counts how items left it, by reason."""
+    """The queue; `ended` counts how items left it, by reason. `on_lost` is told of those that nobody has heard."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, on_lost: Callable[[str, str], None] = lambda device, how: None) -> None:
         self._db = database
+        self._on_lost = on_lost
         self.ended: Counter[str] = Counter()
 
     def add(
@@ -94,7 +97,10 @@ class Downlinks:
         return int(self._db.execute("SELECT count(*) FROM downlink").fetchone()[0])
 
     def _end(self, item_id: int, how: str) -> None:
+        row = self._db.execute("SELECT device FROM downlink WHERE id = ?", (item_id,)).fetchone()
         self._left(how, self._db.execute("DELETE FROM downlink WHERE id = ?", (item_id,)).rowcount)
+        if row and how in LOST:
+            self._on_lost(row[0], how)
 
     def _left(self, how: str, number: int) -> None:
         if number:

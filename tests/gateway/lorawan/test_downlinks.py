@@ -49,7 +49,8 @@ class House:
         self.database = Database(self.folder)
         self.counters = GatewayCounters()
         faults = Faults(logging.getLogger(__name__), lambda: 0)
-        self.downlinks = Downlinks(self.database)
+        self.lost: list[tuple[str, str]] = []
+        self.downlinks = Downlinks(self.database, lambda device, how: self.lost.append((device, how)))
         self.tell = Tell(self.database, self.directory, self.downlinks, self.counters, faults)
         self.network = Network(self.directory, Sessions(self.database), self.downlinks, self.tell, plan=self.plan)
         self.forwarders = Forwarders()
@@ -227,6 +228,7 @@ def test_a_command_that_nobody_confirms_ends(house: House) -> None:
     answers = [house.network.handle(heard(device.uplink(payload(n), 1))).downlink for n in range(1, 15)]
     assert [answer is not None for answer in answers] == [True] * TRIES_MAX + [False] * (14 - TRIES_MAX)
     assert house.downlinks.ended == {"unanswered": 1}
+    assert house.lost == [("kn-0002", "unanswered")]
 
 
 def test_what_no_window_takes_is_sent_with_the_next_uplink(house: House) -> None:
