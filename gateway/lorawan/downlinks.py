@@ -67,13 +67,15 @@ class Downlinks:
             return Item(id_, device, fport, payload, bool(confirmed), tries, fcnt, n + 1 < len(rows))
         return None
 
-    def tried(self, item: Item, fcnt: int) -> None:
+    def offered(self, item: Item, fcnt: int) -> None:
         """It is about to be sent in a frame with this downlink counter."""
-        self._db.execute("UPDATE downlink SET tries = tries + 1, fcnt = ? WHERE id = ?", (fcnt, item.id))
+        self._db.execute("UPDATE downlink SET fcnt = ? WHERE id = ?", (fcnt, item.id))
 
     def sent(self, item: Item) -> None:
         """A gateway has taken it: done, unless the device is to confirm it."""
-        if not item.confirmed:
+        if item.confirmed:
+            self._db.execute("UPDATE downlink SET tries = tries + 1 WHERE id = ?", (item.id,))
+        else:
             self._end(item.id, "sent")
 
     def confirmed(self, item: Item) -> None:

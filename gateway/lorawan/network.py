@@ -161,7 +161,7 @@ class Network:
             self._plan, session, control, opened, reception, device.device, item, urgent, now_s
         )
         if downlink and downlink.item:
-            self._downlinks.tried(downlink.item, session.fcnt_down - 1)
+            self._downlinks.offered(downlink.item, session.fcnt_down - 1)
         self._sessions.save(key, session, control, frame.mic)
         notes = _power(opened.mac, reception)
         if opened.fport in (None, 0) or not opened.payload:
