@@ -49,6 +49,7 @@ def prepare(folder: Path) -> None:
     hidden = folder / "secrets"
     hidden.mkdir(mode=0o700, parents=True, exist_ok=True)
     keep(hidden / "influx_token", secrets.token_urlsafe(48))
+    keep(hidden / "klimanetz_secret", secrets.token_hex(32))
     keep(hidden / "influx_password", secrets.token_urlsafe(24))
     for service in SERVICES:
         url = hidden / f"mqtt_url_{service}"

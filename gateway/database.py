@@ -61,6 +61,7 @@ SCHEMA = (
         device TEXT PRIMARY KEY, ranges TEXT NOT NULL, fresh INTEGER NOT NULL, told_ms INTEGER NOT NULL);
     """,
     """
+    ALTER TABLE session ADD COLUMN keys TEXT NOT NULL DEFAULT '';
     ALTER TABLE undecoded ADD COLUMN time_ms INTEGER;
     ALTER TABLE undecoded ADD COLUMN generation INTEGER;
     ALTER TABLE undecoded ADD COLUMN codec TEXT NOT NULL DEFAULT '';

@@ -20,6 +20,14 @@ class DeviceDirectory(Protocol):
         """The devices activated by personalisation that have this address; several may share one."""
 
 
+class Seal(Protocol):
+    """Keys at rest are sealed; `about` says whose they are and has to be the same for both."""
+
+    def seal(self, text: str, about: str) -> str: ...
+
+    def open(self, sealed: str, about: str) -> str: ...
+
+
 class SessionStore(Protocol):
     """LoRaWAN sessions and used DevNonces, by DevEUI (a device without one: its name).
 

@@ -20,7 +20,7 @@ from gateway.mqtt import MqttUrl
 from gateway.networks.channel_table import NO_TABLE, ChannelTable
 from gateway.networks.events import Events
 from gateway.notices import Notices
-from gateway.ports import DeviceDirectory
+from gateway.ports import DeviceDirectory, Seal
 from gateway.radio import Now, Radio
 from gateway.semtech.endpoint import UdpAddress, UdpEndpoint
 from gateway.semtech.forwarders import Address, Allowed, Forwarders
@@ -53,12 +53,13 @@ class GatewayConfig:
 async def run(
     config: GatewayConfig,
     directory: DeviceDirectory,
+    seal: Seal,
     ready: Callable[[UdpAddress], None],
     stop: asyncio.Event,
     counters: GatewayCounters | None = None,
 ) -> None:
     """Works until `stop`. `ready` is told where gateways are heard. Raises PortError and StorageError at the start."""
-    service = _Service(config, directory, counters or GatewayCounters())
+    service = _Service(config, directory, seal, counters or GatewayCounters())
     try:
         service.replay()
         await service.run(ready, stop)
@@ -67,7 +68,9 @@ async def run(
 
 
 class _Service:
-    def __init__(self, config: GatewayConfig, directory: DeviceDirectory, counters: GatewayCounters) -> None:
+    def __init__(
+        self, config: GatewayConfig, directory: DeviceDirectory, seal: Seal, counters: GatewayCounters
+    ) -> None:
         self._counters = counters
         self._database = Database(config.spool)
         self._spool = Spool(self._database, config.limits)
@@ -78,7 +81,7 @@ class _Service:
             lambda device, how: faults.report("lost" + device, f"a downlink for {device} was given up: {how}"),
         )
         tell = Tell(self._database, directory, downlinks, counters, faults)
-        network = Network(directory, Sessions(self._database), downlinks, tell, config.net_id)
+        network = Network(directory, Sessions(self._database, seal), downlinks, tell, config.net_id)
         self._unread = UnreadPayloads(self._database, self._spool, directory, counters, faults)
         self._radio = Radio(
             self._database, self._spool, network, downlinks, self._unread, self._forwarders, counters, faults

@@ -43,6 +43,7 @@ class Settings:
     store: str
     influx_token: str | None = field(repr=False)
     registry: str = field(repr=False)  # a PostgreSQL URL has a password
+    secret: str | None = field(repr=False)  # seals devices' keys
     udp_listen: Listen
     gateways: dict[str, str | None] | None  # EUI -> address it must come from; None: any gateway
     channels: Path | None  # table of the names that other networks' decoders give (docs/networks.md)
@@ -122,7 +123,7 @@ def _allowed(prefix: str, case: Callable[[str], str]) -> str:
 
 def _shown(name: str, text: str | None) -> str:
     """The value as it may be printed: no password, no token."""
-    if name in ("influx_token", "api_key"):
+    if name in ("influx_token", "api_key", "secret"):
         return "…"
     return re.sub(r"://.*@", "://…@", text or "")
 
@@ -220,6 +221,12 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
+def _secret(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("it is too short to keep a secret; use the output of `openssl rand -hex 32`")
+    return text
+
+
 def _fixed(text: str | None) -> Callable[[Path], str | None]:
     return lambda folder: text
 
@@ -234,6 +241,7 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "store": (_in_data("series.db", "sqlite:///"), _store),
     "influx_token": (_fixed(None), _filled),
     "registry": (_in_data("registry.db", "sqlite:///"), _registry),
+    "secret": (_fixed(None), _secret),
     "udp_listen": (_fixed("127.0.0.1:1700"), _listen),
     "gateways": (_fixed("any"), _gateways),
     "channels": (_fixed(None), _file),

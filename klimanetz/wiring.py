@@ -16,6 +16,8 @@ from cloud.store import open_store
 from cloud.store.model import Store, StoreUrlError
 from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableError, parse_channel_table
 from klimanetz.failure import wrong_use
+from klimanetz.seal import Seal
+from klimanetz.seal import of as seal_of
 from klimanetz.settings import SettingError, Settings, load
 from schemas.models import utc_text_ms
 
@@ -57,6 +59,11 @@ def channels(from_settings: Settings) -> ChannelTable:
         raise wrong_use(f"KLIMANETZ_CHANNELS names {path}, which cannot be read: {error.strerror}") from None
     except ChannelTableError as error:
         raise wrong_use(f"KLIMANETZ_CHANNELS names {path}, mend it: {error}") from None
+
+
+def seal(from_settings: Settings) -> Seal:
+    """For keys at rest."""
+    return seal_of(from_settings.secret, from_settings.registry)
 
 
 def logging_to_stderr(level: int) -> None:

@@ -1,7 +1,7 @@
 """LoRaWAN sessions in the gateway's SQLite file (see `database`): a SessionStore.
 
-Whether a device heard its JoinAccept shows only with its next uplink. Until then the session before is kept beside the
-new one, and of several joins that nobody used the last few.
+The two session keys stand apart from the rest, sealed. Whether a device heard its JoinAccept shows only with its next
+uplink. Until then the session before is kept beside the new one, and of several joins that nobody used the last few.
 """
 
 import orjson
@@ -10,29 +10,43 @@ from edge.lorawan.control import Control
 from edge.lorawan.frames import addr_text
 from edge.lorawan.session import Session
 from gateway.database import Database
+from gateway.ports import Seal
 
 JOINS_KEPT = 4
+KNOWN_MAX = 16384  # devices whose keys are kept open
 
 
 class Sessions:
     """Writes belong inside `database.transaction()`, which makes them durable. Raises StorageError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
         self._db = database
+        self._seal = seal
+        self._known: dict[str, tuple[str, str]] = {}  # device -> its keys, plain and as they are stored
 
     def at_address(self, dev_addr: str) -> list[tuple[str, Session]]:
         """(device, session) of every join that got this address, the newest join first."""
         found = self._db.execute(
-            "SELECT device, state FROM session WHERE dev_addr = ? AND join_nonce > 0 ORDER BY join_nonce DESC",
+            "SELECT device, state, keys FROM session WHERE dev_addr = ? AND join_nonce > 0 ORDER BY join_nonce DESC",
             (dev_addr,),
         )
-        return [(device, Session.from_dict(orjson.loads(state))) for device, state in found]
+        return [(device, self._session(device, state, keys)) for device, state, keys in found]
+
+    def all(self) -> list[tuple[str, Session]]:
+        """(device, session) of every device, the newest that was used or, before its first use, the newest."""
+        found = self._db.execute("SELECT device, state, keys FROM session ORDER BY device, join_nonce")
+        newest: dict[str, Session] = {}
+        for device, state, keys in found:
+            session = self._session(device, state, keys)
+            if device not in newest or session.fcnt_up or not newest[device].fcnt_up:
+                newest[device] = session
+        return sorted(newest.items())
 
     def get(self, device: str, join_nonce: int) -> Session | None:
         """One session."""
-        found = self._db.execute("SELECT state FROM session WHERE device = ? AND join_nonce = ?", (device, join_nonce))
-        row = found.fetchone()
-        return Session.from_dict(orjson.loads(row[0])) if row else None
+        sql = "SELECT state, keys FROM session WHERE device = ? AND join_nonce = ?"
+        row = self._db.execute(sql, (device, join_nonce)).fetchone()
+        return self._session(device, *row) if row else None
 
     def join_nonce(self, device: str) -> int:
         """The one of the newest join, 0 before the first."""
@@ -78,7 +92,32 @@ class Sessions:
             self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))
 
     def _put(self, device: str, session: Session, control: Control, mic: bytes | None = None) -> None:
-        state, radio = orjson.dumps(session.to_dict()).decode(), orjson.dumps(control.to_dict()).decode()
-        row = (device, session.join_nonce, addr_text(session.dev_addr), state, mic, radio)
-        sql = "INSERT OR REPLACE INTO session (device, join_nonce, dev_addr, state, last_mic, control)"
-        self._db.execute(sql + " VALUES (?, ?, ?, ?, ?, ?)", row)
+        state = session.to_dict()
+        keys = self._sealed(device, "%s %s" % (state.pop("nwk_skey"), state.pop("app_skey")))
+        texts = orjson.dumps(state).decode(), orjson.dumps(control.to_dict()).decode()
+        row = (device, session.join_nonce, addr_text(session.dev_addr), texts[0], mic, texts[1], keys)
+        sql = "INSERT OR REPLACE INTO session (device, join_nonce, dev_addr, state, last_mic, control, keys)"
+        self._db.execute(sql + " VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _session(self, device: str, state: str, keys: str) -> Session:
+        values = orjson.loads(state)
+        if keys:  # a session of before has them in its state, until it is used
+            plain, sealed = self._known.get(device, ("", ""))
+            if sealed != keys:
+                plain = self._seal.open(keys, device)
+                self._remember(device, plain, keys)
+            values["nwk_skey"], values["app_skey"] = plain.split()
+        session: Session = Session.from_dict(values)
+        return session
+
+    def _sealed(self, device: str, plain: str) -> str:
+        known, sealed = self._known.get(device, ("", ""))
+        if known != plain:
+            sealed = self._seal.seal(plain, device)
+            self._remember(device, plain, sealed)
+        return sealed
+
+    def _remember(self, device: str, plain: str, sealed: str) -> None:
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[device] = (plain, sealed)

@@ -28,6 +28,18 @@ def abp(name: str = "kn-0002", **more: Any) -> Device:
     return Device(device=name, activation="abp", **{**keys, **more})
 
 
+class PlainSeal:
+    """A seal that one can see through, and still tells whose a text is."""
+
+    def seal(self, text: str, about: str) -> str:
+        return "%s:%s" % (about, text[::-1])
+
+    def open(self, sealed: str, about: str) -> str:
+        owner, _, text = sealed.partition(":")
+        assert owner == about
+        return text[::-1]
+
+
 class Directory:
     """A DeviceDirectory in a list."""
 

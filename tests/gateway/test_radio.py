@@ -25,6 +25,7 @@ from tests.gateway.helpers import (
     EUI,
     OTHER_EUI,
     Directory,
+    PlainSeal,
     abp,
     abp_on_air,
     on_air,
@@ -50,7 +51,7 @@ class Bench:
         faults = Faults(logging.getLogger(__name__), lambda: 0)
         tell = Tell(self.database, self.directory, downlinks, self.counters, faults)
         unread = UnreadPayloads(self.database, self.spool, self.directory, self.counters, faults)
-        self.network = Network(self.directory, Sessions(self.database), downlinks, tell)
+        self.network = Network(self.directory, Sessions(self.database, PlainSeal()), downlinks, tell)
         self.radio = Radio(
             self.database, self.spool, self.network, downlinks, unread, self.forwarders, self.counters, faults
         )

@@ -45,6 +45,7 @@ from tests.gateway.helpers import (
     OTHER_EUI,
     Directory,
     Forwarder,
+    PlainSeal,
     abp,
     abp_on_air,
     on_air,
@@ -162,7 +163,7 @@ class Running:
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await run(self._config, self._directory, self._addresses.put, self._stop, self.counters)
+        await run(self._config, self._directory, PlainSeal(), self._addresses.put, self._stop, self.counters)
 
     def database(self) -> Database:
         """What the gateway has open."""
@@ -533,7 +534,7 @@ def test_a_port_in_use_is_said_in_one_sentence(broker: Broker, tmp_path: Path) -
         url, port = MqttUrl("127.0.0.1", broker.port), running.address[1]
         config = GatewayConfig(url, tmp_path / "other", udp_host="127.0.0.1", udp_port=port)
         with pytest.raises(PortError, match=r"Address already in use.*set KLIMANETZ_UDP_LISTEN"):
-            asyncio.run(run(config, Directory(), print, asyncio.Event()))
+            asyncio.run(run(config, Directory(), PlainSeal(), print, asyncio.Event()))
 
 
 # --- what cannot be read, and the way back

@@ -13,6 +13,7 @@ from gateway.database import SCHEMA, Database, StorageError
 from gateway.lorawan.sessions import Sessions
 from gateway.spool import GWMP, MQTT, Input, Limits, Spool, Undecoded
 from schemas.models import Link, Reading, TimeSource
+from tests.gateway.helpers import PlainSeal
 
 TIME = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 
@@ -170,7 +171,7 @@ def test_a_spool_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     first.commit()
     first.close()
     database = Database(tmp_path)
-    assert Sessions(database).is_used("70b3d57ed0000001", "any key", 7)
+    assert Sessions(database, PlainSeal()).is_used("70b3d57ed0000001", "any key", 7)
     found = database.execute("SELECT device, time_rank FROM reading").fetchall()
     assert found == [(name, TimeSource(name).rank) for name, _ in found]
     database.close()

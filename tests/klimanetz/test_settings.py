@@ -69,6 +69,7 @@ def test_the_table_of_channels(tmp_path: Path) -> None:
         ("KLIMANETZ_CHANNELS", "nowhere.csv", "there is no such file; name a CSV file"),
         ("KLIMANETZ_INSTANCE", "a b", "use 1 to 64 of"),
         ("KLIMANETZ_API_URL", "example.org", "use http://host:8000"),
+        ("KLIMANETZ_SECRET", "12345", "too short to keep a secret"),
         ("KLIMANETZ_SPOOL_READINGS", "30 days", "use a number from 1000 to 1000000000"),
         ("KLIMANETZ_IMPRINT_URL", "javascript:alert(1)", "use https://www.example.org/impressum"),
         ("KLIMANETZ_PRIVACY_URL", "//example.org", "use https://www.example.org/impressum"),

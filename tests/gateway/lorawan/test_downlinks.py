@@ -30,7 +30,7 @@ from gateway.semtech.objects import Rx, time_of
 from gateway.tell import ACK_READINGS, Tell
 from schemas.models import Device
 from schemas.wire_down import decode_ack, decode_command
-from tests.gateway.helpers import EUI, OTHER_EUI, Directory, abp, abp_on_air, on_air, otaa, payload
+from tests.gateway.helpers import EUI, OTHER_EUI, Directory, PlainSeal, abp, abp_on_air, on_air, otaa, payload
 
 NOW_MS = 1_795_000_000_000
 DAY_MS = 86_400_000
@@ -52,7 +52,9 @@ class House:
         self.lost: list[tuple[str, str]] = []
         self.downlinks = Downlinks(self.database, lambda device, how: self.lost.append((device, how)))
         self.tell = Tell(self.database, self.directory, self.downlinks, self.counters, faults)
-        self.network = Network(self.directory, Sessions(self.database), self.downlinks, self.tell, plan=self.plan)
+        self.network = Network(
+            self.directory, Sessions(self.database, PlainSeal()), self.downlinks, self.tell, plan=self.plan
+        )
         self.forwarders = Forwarders()
         self.forwarders.pulled(EUI, ADDRESS, 2)
         self.forwarders.pulled(OTHER_EUI, OTHER_ADDRESS, 2)

@@ -32,6 +32,7 @@ from tests.gateway.helpers import (
     NWK_SKEY,
     OTHER_EUI,
     Directory,
+    PlainSeal,
     abp,
     abp_on_air,
     on_air,
@@ -68,7 +69,7 @@ def joined(network: Network, device: LoRaWANDevice) -> Handled:
 def network(database: Database, *devices: Any) -> Network:
     directory, downlinks = Directory(*(devices or (otaa(),))), Downlinks(database)
     tell = Tell(database, directory, downlinks, GatewayCounters(), Faults(logging.getLogger(__name__), lambda: 0))
-    return Network(directory, Sessions(database), downlinks, tell, plan=QUIET)
+    return Network(directory, Sessions(database, PlainSeal()), downlinks, tell, plan=QUIET)
 
 
 def test_a_device_joins_and_its_readings_come_out(database: Database) -> None:
@@ -164,7 +165,7 @@ def test_the_last_counter_with_other_bytes_is_no_retransmission(database: Databa
 
 
 def test_a_device_that_counts_anew_after_65536_frames_is_known(database: Database) -> None:
-    net, sessions = network(database, abp()), Sessions(database)
+    net, sessions = network(database, abp()), Sessions(database, PlainSeal())
     device = abp_on_air()
     session = device.session
     assert session is not None
