@@ -156,4 +156,5 @@ _SHORT = {
     "rx1_dr_offset_ack": "RX1 offset", "nb_trans": "repetition", "max_duty_cycle": "duty cycle",
     "uplink_frequency_ack": "uplink freq.", "channel_mask_ack": "channel mask", "tx_power_index": "power",
     "tx_power_index_ack": "power", "data_rate_index_ack": "data rate", "fraction_256ths": "fraction",
+    "gateway_count": "gateways", "uplink_dwell": "dwell up", "downlink_dwell": "dwell down",
 }  # fmt: skip
