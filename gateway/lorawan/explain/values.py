@@ -43,8 +43,8 @@ def headline(values: dict[str, Any]) -> str:
     if kind == "JoinRequest":
         return f"JoinRequest of device {values['dev_eui']}, DevNonce {values['dev_nonce']}"
     if kind == "JoinAccept":
-        address = values["dev_addr"]
-        return f"JoinAccept, gives the address {address}" if address else "JoinAccept, encrypted"
+        opened = {None: "encrypted", False: "not to be opened with this key"}
+        return f"JoinAccept, {opened.get(values['mic_ok'], 'gives the address %s' % values['dev_addr'])}"
     way = "from" if kind.endswith("Up") else "to"
     size = len(values["encrypted_hex"]) // 2
     port = "" if values["fport"] is None else f", port {values['fport']}"
