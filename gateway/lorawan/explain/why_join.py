@@ -28,7 +28,7 @@ def _other_key(phy: bytes, keys: Keys) -> Finding | None:
     for option, key in zip(NAMES, keys[:3], strict=False):
         if key is None:
             continue
-        if option != "--app-key" and _fits(phy, key):
+        if _fits(phy, key):
             sentence = f"the MIC fits with the key given as {NAMES[option]}: give it as --app-key"
             return Finding("key_misnamed", f"{sentence} (in LoRaWAN 1.1 it is the NwkKey)", {"option": option})
         if _fits(phy, key[::-1]):
