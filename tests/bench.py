@@ -1,13 +1,13 @@
 """`make bench`: our figures beside another tool's or the raw engine's, in one run. Ratios are what counts.
 
-What needs Node, Mosquitto or InfluxDB says so and is left out where they are missing.
+What needs Node, Cargo, Mosquitto or InfluxDB says so and is left out where they are missing. Parts may be named:
+`make bench ARGS='lorawan gateway'`.
 """
 
 import json
 import os
-import random
 import shutil
-import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,66 +16,19 @@ from pathlib import Path
 from cloud.ingest.message import Message
 from cloud.store import open_store
 from cloud.store.model import Point, Store
-from edge.lorawan import frames, security, server
-from edge.lorawan.session import Session
-from gateway.lorawan.aes import aes
 from schemas.wire import WireReading, encode
+from tests import bench_radio
+from tests.bench_radio import rate
 from tests.cloud import ingest_parts
 
-FRAMES = 20_000
 READINGS = 20_000
 STEP_MS = 900_000
 
 
-def rate(count: int, work: Callable[[], object]) -> float:
-    """How many a second."""
-    began = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - began)
-
-
 def row(what: str, ours: float, peer: str, theirs: float | None, unit: str) -> None:
-    ratio = f"{ours / theirs:5.2f} ×" if theirs else "      "
-    beside = f"{theirs:>12,.0f} {unit}  {peer}" if theirs else f"{'—':>12} {peer}"
-    print(f"{what:44} {ours:>12,.0f} {unit}   {ratio}  {beside}")
-
-
-def lorawan() -> None:
-    """Verify and decrypt uplinks, one core."""
-    chance = random.Random(1)
-    nwk, app = chance.randbytes(16), chance.randbytes(16)
-    phys = [_uplink(nwk, app, fcnt, chance.randbytes(24)) for fcnt in range(FRAMES)]
-    session = Session(0x49BE7DF1, nwk, app)
-
-    def open_all() -> None:
-        now = session
-        for phy in phys:
-            now = server.open_uplink(aes, now, frames.parse(phy)).session
-
-    ours = rate(FRAMES, open_all)
-    row("LoRaWAN: verify and decrypt", ours, "lora-packet (npm)", _lora_packet(phys[:5000], nwk, app), "frames/s")
-
-
-def _uplink(nwk: bytes, app: bytes, fcnt: int, payload: bytes) -> bytes:
-    body = frames.build_data(
-        frames.UNCONFIRMED_UP, 0x49BE7DF1, fcnt & 0xFFFF, b"", 1,
-        security.crypt_payload(aes(app), security.UP, 0x49BE7DF1, fcnt, payload),
-    )  # fmt: skip
-    return bytes(body + security.data_mic(aes(nwk), security.UP, 0x49BE7DF1, fcnt, body))
-
-
-def _lora_packet(phys: list[bytes], nwk: bytes, app: bytes) -> float | None:
-    if shutil.which("npm") is None:
-        return None
-    from tests import oracles
-
-    script = Path(__file__).parent / "oracles" / "lora-packet" / "bench.js"
-    body = "".join(f"{phy.hex()}\n" for phy in phys)
-    done = subprocess.run(
-        ["node", str(script), nwk.hex(), app.hex()],
-        cwd=oracles._install_lora_packet(), input=body, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return float(done.stdout)
+    ratio = f"{ours / theirs:8.2f} ×" if theirs else f"{'':10}"
+    beside = f"{theirs:>12,.0f}  {peer}" if theirs else f"{'':12}  {peer and peer + ': not here'}"
+    print(f"{what:44} {ours:>12,.0f} {unit:12} {ratio}  {beside}".rstrip(), flush=True)
 
 
 def wire() -> None:
@@ -119,11 +72,7 @@ def _write(store: Store, began_ms: int) -> None:
         store.write([Point("marktplatz", "kn-1", began_ms + n * STEP_MS, values, quality, 1, n) for n in seqs])
 
 
-def main() -> None:
-    print(f"{'':44} {'klimanetz':>12}")
-    lorawan()
-    wire()
-    ingest("SQLite", "", None)
+def influx() -> None:
     binary = os.environ.get("INFLUXD") or shutil.which("influxd")
     if binary is None:
         print("ingest into InfluxDB: left out, no influxd on PATH and none in $INFLUXD")
@@ -131,13 +80,32 @@ def main() -> None:
     from tests.servers import start_influxd
 
     with tempfile.TemporaryDirectory() as folder:
-        server_ = start_influxd(binary, Path(folder))
+        server = start_influxd(binary, Path(folder))
         try:
-            urls = [server_.store_url(server_.new_bucket()) for _ in range(2)]
-            ingest("InfluxDB", urls[0], server_.token, urls[1])
+            urls = [server.store_url(server.new_bucket()) for _ in range(2)]
+            ingest("InfluxDB", urls[0], server.token, urls[1])
         finally:
-            server_.stop()
+            server.stop()
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "lorawan": lambda: bench_radio.lorawan(row),
+    "gateway": lambda: bench_radio.gateway(row),
+    "wire": wire,
+    "sqlite": lambda: ingest("SQLite", "", None),
+    "influx": influx,
+}
+
+
+def main(wanted: list[str]) -> None:
+    """All parts, or those that are named."""
+    unknown = sorted(set(wanted) - set(PARTS))
+    if unknown:
+        sys.exit(f"make bench: there is no part '{unknown[0]}': one of {', '.join(PARTS)}")
+    print(f"{'':44} {'klimanetz':>12} {'':12} {'ratio':>10}  {'other':>12}")
+    for part in wanted or PARTS:
+        PARTS[part]()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

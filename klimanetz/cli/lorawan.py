@@ -1,14 +1,19 @@
-"""`klimanetz lorawan`: explain LoRaWAN frames. What they mean: `gateway.lorawan.explain`; here are words and tables."""
+"""`klimanetz lorawan`: explain LoRaWAN frames. What they mean: `gateway.lorawan.explain`; here are words and colours.
+
+The rule: colours carry no meaning of their own, a pipe or NO_COLOR loses nothing; lines fit 80 columns, and what does
+not fit goes on in the next.
+"""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge.lorawan.frames import FrameError
-from gateway.lorawan.explain import Row, annotate, explain
+from gateway.lorawan.explain import PastedError, Row, annotate, explain, headline, hex_of, read
 
 app = typer.Typer(help="Explain LoRaWAN frames.", no_args_is_help=True, add_completion=False)
 
@@ -16,23 +21,20 @@ EXAMPLE = (
     "Example: klimanetz lorawan decode 40f17dbe4900020001954378762b11ff0d"
     " --nwk-skey 44024241ed4ce9a68c6a8bc055233fd3 --app-skey ec925802ae430ca77fd3dd73cb2cc588"
 )
+OUR_PORTS = (1, 2)  # readings, and readings sent again
+STYLES = {
+    "type": "bold", "address": "cyan", "control": "yellow", "counter": "magenta", "command": "blue",
+    "payload": "green", "encrypted": "dim", "right": "bold green", "wrong": "bold red", "unchecked": "bold yellow",
+}  # fmt: skip
 
 
 def _key(text: str) -> bytes:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        raise typer.BadParameter("a key is 32 hex digits, and this is not hexadecimal") from None
+    key = hex_of(text)
+    if key is None:
+        raise typer.BadParameter("a key is 32 hex digits, and this is not hexadecimal")
     if len(key) != 16:
         raise typer.BadParameter(f"a key is 32 hex digits (16 bytes), this one has {len(key)} bytes")
     return key
-
-
-def _phy(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("this is not hexadecimal: give the frame as two hex digits a byte") from None
 
 
 @app.callback()
@@ -42,7 +44,9 @@ def _group() -> None:
 
 @app.command(epilog=EXAMPLE)
 def decode(
-    frame: Annotated[str, typer.Argument(metavar="HEX", help="The PHYPayload, as on the air.")],
+    frame: Annotated[
+        list[str], typer.Argument(metavar="HEX", help="The PHYPayload: hex, base64, or an rxpk or txpk as JSON.")
+    ],
     nwk_skey: Annotated[
         Any, typer.Option(parser=_key, metavar="KEY", help="NwkSKey: checks the MIC, opens port 0.")
     ] = None,
@@ -53,31 +57,72 @@ def decode(
     fcnt_high: Annotated[int, typer.Option(min=0, max=0xFFFF, help="Upper 16 bits of the frame counter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Explain one LoRaWAN frame, byte by byte, with MIC and decrypted payload."""
+    """Explain one LoRaWAN frame, byte by byte and bit by bit, with MIC and decrypted payload."""
     try:
-        phy = _phy(frame)
-        values = explain(phy, nwk_skey, app_skey, app_key, fcnt_high)
-        rows = annotate(phy, nwk_skey, app_skey, app_key, fcnt_high)
+        pasted = read(frame)
+        values = explain(pasted.phy, nwk_skey, app_skey, app_key, fcnt_high)
+        rows = annotate(pasted.phy, nwk_skey, app_skey, app_key, fcnt_high)
+    except PastedError as error:
+        _fail(str(error), f"klimanetz lorawan: {error}", as_json, 2)
     except FrameError as error:
-        if as_json:
-            typer.echo(json.dumps({"error": str(error)}))
-        else:
-            typer.echo(f"Not a LoRaWAN frame: {error}.", err=True)
-        raise typer.Exit(1) from None
+        _fail(str(error), f"Not a LoRaWAN frame: {error}.", as_json, 1)
+    values["notes"] = [*pasted.notes, *values["notes"]]
     if as_json:
         typer.echo(json.dumps(values))
     else:
-        _show(rows, values["notes"])
+        _show(rows, values)
 
 
-def _show(rows: list[Row], notes: list[str]) -> None:
-    table = Table("at", "bytes", "field", "meaning", box=None, pad_edge=False)
-    for at, _, octets, field, meaning in rows:
-        table.add_row(str(at), octets, field, meaning)
+def _fail(error: str, sentence: str, as_json: bool, exit_code: int) -> NoReturn:
+    if as_json:
+        typer.echo(json.dumps({"error": error}, ensure_ascii=False))
+    else:
+        typer.echo(sentence, err=True)
+    raise typer.Exit(exit_code)
+
+
+def _show(rows: list[Row], values: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(Text(headline(values), "bold"))
+    console.print()
+    console.print(_table(rows))
+    verdict = Table.grid(padding=(0, 1))
+    for text, style in _verdict(values):
+        verdict.add_row(Text("-", style), Text(text, style, overflow="fold"))
+    if verdict.row_count:
+        console.print()
+        console.print(verdict)
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("at", "bytes", "field", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.columns[0].justify = "right"
-    table.columns[1].overflow = table.columns[3].overflow = "fold"
-    table.columns[2].no_wrap = True
-    console = Console(highlight=False, soft_wrap=False)
-    console.print(table)
-    for note in notes:
-        console.print(note[0].upper() + note[1:] + ".", markup=False)
+    table.columns[1].no_wrap = table.columns[2].no_wrap = True
+    table.columns[3].overflow = "fold"
+    before = ""
+    for row in rows:
+        style = STYLES[row.kind]
+        field = "" if row.field == before and row.kind in ("payload", "encrypted") else row.field
+        table.add_row(str(row.at), Text(row.octets.hex(" "), style), Text(field, style), Text(row.meaning, style))
+        before = row.field
+        for part in row.parts:
+            table.add_row("", Text(part.shown, style), Text("  " + part.field, style), part.meaning)
+    return table
+
+
+def _verdict(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """What stands below: the MIC in words, every note, and what to do with the payload."""
+    mic_ok = values["mic_ok"]
+    said = [_sentence(note) for note in values["notes"]]
+    found = (values["hint"] or {}).get("reason") not in (None, "unknown")
+    style = "bold red" if mic_ok is False else "bold yellow" if found else ""
+    lines = [(line, style if "MIC" in line or "key" in line else "") for line in said]
+    port, payload = values.get("fport"), values.get("payload_hex")
+    if mic_ok and payload and port and port < 224 and values["type"].endswith("Up"):
+        codec = "" if port in OUR_PORTS else " --codec NAME"
+        lines.append((f"To read the payload: klimanetz payload decode --port {port}{codec} {payload}", ""))
+    return lines
+
+
+def _sentence(note: str) -> str:
+    return note[0].upper() + note[1:] + "."

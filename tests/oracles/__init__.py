@@ -39,6 +39,20 @@ def lrwn(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return _ask([str(_install_lrwn())], INSTALLED, requests)
 
 
+def frames_per_second(name: str, phys: list[bytes], nwk_skey: bytes, app_skey: bytes) -> float:
+    """How many frames of one session "lora-packet" or "lrwn" verifies and decrypts in a second, on one core."""
+    if name == "lora-packet":
+        command, cwd = ["node", str(HERE / "lora-packet" / "bench.js")], _install_lora_packet()
+    else:
+        command, cwd = [str(_install_lrwn()), "bench"], INSTALLED
+    lines = "".join(f"{phy.hex()}\n" for phy in phys)
+    command += [nwk_skey.hex(), app_skey.hex()]
+    done = subprocess.run(
+        command, cwd=cwd, input=lines, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_S, check=True
+    )
+    return float(done.stdout)
+
+
 def _ask(command: list[str], cwd: Path, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = "".join(json.dumps(request) + "\n" for request in requests)
     done = subprocess.run(

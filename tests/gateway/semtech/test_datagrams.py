@@ -28,6 +28,7 @@ from gateway.semtech.datagrams import (
 )
 from gateway.semtech.objects import Crc, Rx, Tx
 
+FACTS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "semtech_udp.json").read_text())
 EUI = "a84041ffff1ec1f5"
 TOKEN = b"\x12\x34"
 
@@ -59,6 +60,16 @@ def test_collected_datagrams(shared_data: Path) -> None:
             _check_object(case["name"], json.loads(case["json_text"]), expect)
             seen += 1
     assert seen == len(cases) - 1  # one case is a bare list of data rates, see test_data_rates
+
+
+@pytest.mark.parametrize("fact", FACTS["datagrams"], ids=lambda fact: fact["name"])
+def test_datagrams_of_others(fact: dict[str, Any]) -> None:
+    _check_datagram(fact["name"], bytes.fromhex(fact["hex"]), fact["expect"])
+
+
+@pytest.mark.parametrize("fact", FACTS["objects"], ids=lambda fact: fact["name"])
+def test_objects_of_others(fact: dict[str, Any]) -> None:
+    _check_object(fact["name"], fact["object"], fact["expect"])
 
 
 def _check_datagram(name: str, datagram: bytes, expect: dict[str, Any]) -> None:
