@@ -132,7 +132,10 @@ def sizes(mpy_cross: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for module in device_modules():
             out = Path(folder) / "out.mpy"
-            done = subprocess.run([mpy_cross, "-o", str(out), str(module)], capture_output=True, text=True, timeout=30)
+            # the name that the file has on the device, so that the size does not depend on where the checkout lies
+            name = str(module.relative_to(ROOT))
+            command = [mpy_cross, "-s", name, "-o", str(out), str(module)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30)
             assert done.returncode == 0, done.stderr
             rows.append((f"`{module.relative_to(ROOT)}`", f"{out.stat().st_size:,}"))
             total += out.stat().st_size
