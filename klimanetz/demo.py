@@ -27,8 +27,8 @@ from gateway.lorawan.aes import aes
 from klimanetz import broker, services, wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Listen, Settings, load
-from simulators import forwarder
-from simulators.fleet import GATEWAY_EUI, JOIN_EUI, Fleet
+from simulators.air import Air
+from simulators.fleet import JOIN_EUI, Fleet, FleetFileError
 
 HISTORY_EVERY_S = 900
 LIVE_EVERY_S = 60
@@ -61,7 +61,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 async def _run(stations: int, history_days: float, port: int, folder: Path, stop: asyncio.Event) -> None:
     settings = _settings(folder, port)
-    fleet = Fleet(folder / "fleet.json", stations, aes)
+    fleet = _fleet(folder, stations)
     _register(fleet, settings)
     parts = _Parts()
     embedded = await broker.start(folder / "broker", settings.mqtt_url.port)
@@ -70,6 +70,14 @@ async def _run(stations: int, history_days: float, port: int, folder: Path, stop
     finally:
         await parts.end()
         await embedded.stop()
+
+
+def _fleet(folder: Path, stations: int) -> Fleet:
+    """The stations of this folder. Raises Failure: counts and keys are lost with the file, so all of it begins anew."""
+    try:
+        return Fleet(folder / "fleet.json", stations, aes)
+    except FleetFileError as error:
+        raise Failure(f"{error}; begin anew with another folder (--data), or delete all of {folder}") from None
 
 
 async def _with_services(
@@ -94,8 +102,8 @@ async def _with_services(
 async def _stations(
     settings: Settings, fleet: Fleet, history_days: float, address: "asyncio.Future[tuple[str, int]]"
 ) -> None:
-    air = await forwarder.connect(await address, GATEWAY_EUI, fleet.hear)
-    await air.pull()
+    air = Air(fleet.stations)
+    await air.open(await address)
     url = settings.mqtt_url
     async with aiomqtt.Client(url.host, url.port, identifier="demo-stations") as client:
         await fleet.join(air)

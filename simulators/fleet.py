@@ -6,6 +6,7 @@ is killed goes on where it was and never counts a reading twice.
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +18,15 @@ import aiomqtt
 
 from edge.lorawan.device import Device
 from schemas import topics
-from simulators import forwarder
+from simulators.air import Air
 from simulators.city import Site, sites
 from simulators.station import Aes, Station, message
 
-GATEWAY_EUI = "a84041ffff1ec1f5"
 JOIN_EUI = "70b3d57ed0000000"
-FRAMES_IN_DATAGRAM = 8
 READINGS_IN_MESSAGE = 50  # fewer than the uplinks after which a device asks for an answer
+READINGS_AT_FIRST = 4  # so that every station has a value soon
 JOIN_TRIES = 5
-RX_WAIT_S = 2.0
+JOINS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,29 @@ class Identity:
     app_key: str | None = None
 
 
+class FleetFileError(Exception):
+    """The file of identities and states cannot be read; the message is one sentence."""
+
+
 class Fleet:
-    """The stations, and the file that keeps their identity and state."""
+    """The stations, and the file that keeps their identity and state. Raises FleetFileError."""
 
     def __init__(self, path: Path, count: int, aes: Aes) -> None:
         self.path = path
         self._aes = aes
-        new: dict[str, Any] = {"seed": secrets.randbits(31), "devices": {}}
-        saved: dict[str, Any] = json.loads(path.read_text()) if path.exists() else new
-        self.seed: int = saved["seed"]
-        self._devices: dict[str, dict[str, Any]] = saved["devices"]
-        self.identities = [self._identity(n, site) for n, site in enumerate(sites(count))]
-        self.stations = [self._station(identity) for identity in self.identities]
-        self._outbox: dict[str, Any] = saved.get("outbox", {})  # made and perhaps not sent
+        saved: dict[str, Any] = {"seed": secrets.randbits(31), "devices": {}}
+        try:
+            if path.exists():
+                saved = json.loads(path.read_text())
+            self.seed: int = saved["seed"] + 0
+            self._devices: dict[str, dict[str, Any]] = saved["devices"]
+            self._outbox: dict[str, Any] = saved.get("outbox", {})  # made and perhaps not sent
+            self._phys()
+            self.identities = [self._identity(n, site) for n, site in enumerate(sites(count))]
+            self.stations = [self._station(identity) for identity in self.identities]
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise FleetFileError(f"{path} is not what a fleet has stored ({error!r})") from None
         self.stop = asyncio.Event()  # finish what is being sent, then measure no more
-        self._joined = asyncio.Event()
-        self._hearing: Station | None = None
 
     def _identity(self, n: int, site: Site) -> Identity:
         device = f"kn-{n + 1:04d}"
@@ -79,52 +86,45 @@ class Fleet:
         """On disk when it returns: a new file takes the place of the old one."""
         for station in self.stations:
             self._devices[station.device]["state"] = station.to_dict()
+        text = json.dumps({"seed": self.seed, "devices": self._devices, "outbox": self._outbox})
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"seed": self.seed, "devices": self._devices, "outbox": self._outbox}))
+        with new.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(self.path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened, and the new name is the system's business
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
-    def hear(self, phy: bytes) -> None:
-        """The air: a JoinAccept reaches the station that waits for one, any other downlink the one it addresses."""
-        if self._hearing is not None:
-            if self._hearing.hear(phy):
-                self._joined.set()
-            return
-        for station in self.stations:  # address: bytes 1 to 4, the least significant first
-            session = station.lorawan.session if station.lorawan is not None else None
-            if session is not None and session.dev_addr == int.from_bytes(phy[1:5], "little"):
-                station.hear(phy)
-
-    async def join(self, air: forwarder.Forwarder) -> None:
-        """Every LoRaWAN station without a session joins, one after the other."""
-        for station in self.stations:
-            if station.lorawan is not None and station.lorawan.session is None:
-                await self._join_one(station, air)
-        self._hearing = None
+    async def join(self, air: Air) -> None:
+        """Every LoRaWAN station without a session joins, some at a time."""
+        without = [station for station in self.stations if _outside(station)]
+        for n in range(0, len(without), JOINS_AT_ONCE):
+            await self._join_some(without[n : n + JOINS_AT_ONCE], air)
         self.save()
 
-    async def _join_one(self, station: Station, air: forwarder.Forwarder) -> None:
-        assert station.lorawan is not None
+    async def _join_some(self, stations: list[Station], air: Air) -> None:
         for _ in range(JOIN_TRIES):
-            self._hearing = station
-            self._joined.clear()
-            request = station.lorawan.join_request()
+            requests = [(one, one.lorawan.join_request()) for one in stations if one.lorawan is not None]
             self.save()
-            await air.push([_received(request)])
-            try:
-                async with asyncio.timeout(RX_WAIT_S):
-                    await self._joined.wait()
+            await air.join(requests)
+            stations = [station for station in stations if _outside(station)]
+            if not stations:
                 return
-            except TimeoutError:
-                continue
-        raise TimeoutError(f"{station.device} was not let in after {JOIN_TRIES} joins")
+        names = ", ".join(station.device for station in stations)
+        raise TimeoutError(f"not let in after {JOIN_TRIES} joins: {names}")
 
-    async def history(self, times: Sequence[int], air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
+    async def history(self, times: Sequence[int], air: Air, broker: aiomqtt.Client) -> None:
         """Readings of past moments, station after station at each moment, until `stop`."""
-        for n in range(0, len(times), READINGS_IN_MESSAGE):
-            if self.stop.is_set():
-                return
-            self._measure(times[n : n + READINGS_IN_MESSAGE])
+        first, last = 0, READINGS_AT_FIRST
+        while first < len(times) and not self.stop.is_set():
+            self._measure(times[first:last])
             await self.send(air, broker)
+            first, last = last, last + READINGS_IN_MESSAGE
 
     def _measure(self, times: Sequence[int]) -> None:
         """Fill the outbox and store it with the counts, before anything is sent."""
@@ -141,19 +141,19 @@ class Fleet:
         self._outbox = {"frames": frames, "messages": messages}
         self.save()
 
-    async def send(self, air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
+    async def send(self, air: Air, broker: aiomqtt.Client) -> None:
         """Send what is in the outbox, also what a killed run has left there; then it is empty."""
-        phys = [bytes.fromhex(frame) for frame in self._outbox.get("frames", ())]
-        groups = [phys[n : n + FRAMES_IN_DATAGRAM] for n in range(0, len(phys), FRAMES_IN_DATAGRAM)]
-        async with asyncio.TaskGroup() as tasks:
-            for group in groups:
-                tasks.create_task(air.push([_received(phy) for phy in group]))
+        await air.send(self._phys())
         for device, readings in self._outbox.get("messages", {}).items():
             await broker.publish(topics.topic(topics.UP, device), json.dumps(readings), qos=1)
         self._outbox = {}
         self.save()
 
-    async def live(self, every_s: int, air: forwarder.Forwarder, broker: aiomqtt.Client) -> None:
+    def _phys(self) -> list[bytes]:
+        """The frames in the outbox."""
+        return [bytes.fromhex(frame) for frame in self._outbox.get("frames", ())]
+
+    async def live(self, every_s: int, air: Air, broker: aiomqtt.Client) -> None:
         """One reading of every station at every full interval, until `stop`."""
         while not self.stop.is_set():
             now = datetime.now(UTC).timestamp()
@@ -165,6 +165,6 @@ class Fleet:
                 await self.history([at], air, broker)
 
 
-def _received(phy: bytes) -> tuple[bytes, datetime, float, float]:
-    strength = phy[-1] / 255  # anything that differs from frame to frame
-    return phy, datetime.now(UTC), -112 + 40 * strength, -6 + 14 * strength
+def _outside(station: Station) -> bool:
+    """Whether it is a LoRaWAN station that has not joined."""
+    return station.lorawan is not None and station.lorawan.session is None

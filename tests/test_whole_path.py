@@ -5,10 +5,8 @@ Real Mosquitto, real InfluxDB, the services of docker-compose.yml as processes; 
 
 import base64
 import json
-import shutil
 import socket
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +37,6 @@ kn-0007,marktplatz,mqtt,,,,,,,
 lse01,stadtforst,otaa,A8404187D187106E,,,,,,dragino/lse01
 """
 BEGAN_S = 1_795_342_500 - 86_400 * 30  # some minutes of last month
-Oracle = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 class Forwarder:
@@ -112,12 +109,11 @@ def expected(*seqs: int) -> list[tuple[str, float]]:
 
 @pytest.mark.node
 def test_frames_built_by_lora_packet(stack: Stack) -> None:
-    if shutil.which("npm") is None:
-        pytest.skip("no npm")
+    lora_packet = oracles.found("node")
     register(stack)
     forwarder = Forwarder(stack.ports["udp"])
     requests = [up("49be7df1", fcnt, NWK_SKEY, APP_SKEY, payload(fcnt * 2)) for fcnt in (1, 2, 4)]
-    frames = [bytes.fromhex(answer["phy_hex"]) for answer in oracles.lora_packet(requests)]
+    frames = [bytes.fromhex(answer["phy_hex"]) for answer in lora_packet(requests)]
     for phy in (frames[0], frames[1], frames[1], frames[2]):  # one of them twice
         forwarder.push(phy)
     times = expected(1, 2, 3, 4, 7, 8)
@@ -136,24 +132,23 @@ def test_frames_built_by_lora_packet(stack: Stack) -> None:
 
 @pytest.mark.cargo
 def test_a_device_built_by_lrwn_joins_and_sends(stack: Stack) -> None:
-    if shutil.which("cargo") is None:
-        pytest.skip("no cargo")
+    lrwn = oracles.found("cargo")
     register(stack)
     forwarder = Forwarder(stack.ports["udp"])
     forwarder.pull()
     join = {"join_eui": JOIN_EUI, "dev_eui": DEV_EUI, "dev_nonce": 7, "app_key": APP_KEY}
-    (request,) = oracles.lrwn([{"op": "build_join_request", **join}])
+    (request,) = lrwn([{"op": "build_join_request", **join}])
     forwarder.push(bytes.fromhex(request["phy_hex"]))
     txpk = forwarder.downlink()
     assert (txpk["tmst"], txpk["datr"], txpk["freq"], txpk["ipol"]) == (
         (3_512_348_611 + 5_000_000) % 2**32, "SF9BW125", 868.3, True,
     )  # fmt: skip
     phy_hex = base64.b64decode(txpk["data"]).hex()
-    (accept,) = oracles.lrwn([{"op": "open_join_accept", "phy_hex": phy_hex, "app_key": APP_KEY}])
+    (accept,) = lrwn([{"op": "open_join_accept", "phy_hex": phy_hex, "app_key": APP_KEY}])
     assert accept["mic_ok"]
     keys_of = {"op": "session_keys", "app_key": APP_KEY, "dev_nonce": 7}
-    (keys,) = oracles.lrwn([{**keys_of, "join_nonce": accept["join_nonce"], "net_id": accept["net_id"]}])
-    (data,) = oracles.lrwn([up(accept["dev_addr"], 0, keys["nwk_skey"], keys["app_skey"], payload(2))])
+    (keys,) = lrwn([{**keys_of, "join_nonce": accept["join_nonce"], "net_id": accept["net_id"]}])
+    (data,) = lrwn([up(accept["dev_addr"], 0, keys["nwk_skey"], keys["app_skey"], payload(2))])
     forwarder.push(bytes.fromhex(data["phy_hex"]))
     stack.until("both readings", lambda: series(stack, "lutherviertel", "air_temperature") == expected(1, 2))
 

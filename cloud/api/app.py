@@ -80,5 +80,5 @@ def create_app(
     app.include_router(operator_routes.health_routes(services, metrics))
     app.include_router(docs.routes())
     legal = {"imprint": imprint_url, "privacy": privacy_url, "accessibility": accessibility_url}
-    app.include_router(pages.routes(services, {key: url for key, url in legal.items() if url}))
+    pages.install(app, services, {key: url for key, url in legal.items() if url})
     return app

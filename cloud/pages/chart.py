@@ -50,22 +50,27 @@ def axis(low: float, high: float, unit: str, decimals: int) -> tuple[float, floa
     return round(bottom, decimals), round(max(bottom + least, ceil(round(high / digit, 6)) * digit), decimals)
 
 
-def line(points: Points, scale: Scale) -> str:
-    """A path through the points, broken where nothing came for long."""
+def runs(points: Points) -> list[Points]:
+    """The points in pieces, broken where nothing came for long."""
     steps = [after[0] - before[0] for before, after in pairwise(points)]
     gap_ms = max(_GAP_MS, 3 * median_low(steps)) if steps else _GAP_MS
-    parts = []
-    before_ms: int | None = None
-    for time_ms, value in points:
-        alone = before_ms is None or time_ms - before_ms > gap_ms
-        # A stroke of no length shows as a dot, so that a single value is seen too.
-        parts.append(f"{'M' if alone else 'L'}{scale.x(time_ms)} {scale.y(value)}{'h0' if alone else ''}")
-        before_ms = time_ms
-    return "".join(parts)
+    starts = [n for n in range(len(points)) if n == 0 or points[n][0] - points[n - 1][0] > gap_ms]
+    return [points[start:end] for start, end in pairwise([*starts, len(points)])]
+
+
+def line(points: Points, scale: Scale) -> str:
+    """A path through each piece of more than one point."""
+    pieces = [[f"{scale.x(time_ms)} {scale.y(value)}" for time_ms, value in run] for run in runs(points)]
+    return "".join("M" + "L".join(piece) for piece in pieces if len(piece) > 1)
+
+
+def alone(points: Points, scale: Scale) -> str:
+    """A dot for each point that no line leads to."""
+    return dots([run[0] for run in runs(points) if len(run) == 1], scale)
 
 
 def dots(points: Points, scale: Scale) -> str:
-    """A dot for each point, for what must not be joined, like directions."""
+    """A dot (a stroke of no length) for each point, for what must not be joined, like directions."""
     return "".join(f"M{scale.x(time_ms)} {scale.y(value)}h0" for time_ms, value in points)
 
 

@@ -1,25 +1,19 @@
 """What the pages show, worded and ready for the templates. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from cloud.api.times import utc_text
-from cloud.calendar import Calendar
-from cloud.pages import chart
-from cloud.pages.texts import TEXTS
 from cloud.pages.wording import Wording
-from cloud.series import Row
 from cloud.store.model import Latest
 from schemas.channels import split
 from schemas.models import Station
-from schemas.quantities import COUNTER, QUANTITIES, SUM, VECTOR
+from schemas.quantities import COUNTER, QUANTITIES
 
 STALE_MS = 3_600_000
-DAY_MS = 86_400_000
 COLUMNS_MAX = 5  # of the overview; the rest is on the station's page
-_EDGE_PERCENT = 5  # nearer to an end, a label in the middle of its tick would stick out
 _TECHNICAL = ("battery",)
 _ORDER = {quantity.name: n for n, quantity in enumerate(QUANTITIES)}
 _MARKS = {"Q": "questioned", "X": "failed", "B": "failed"}
@@ -64,28 +58,6 @@ class Overview:
     as_of: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A full hour below the chart; `anchor` keeps its label within the drawing."""
-
-    percent: float
-    label: str
-    anchor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """The last 24 hours of one channel."""
-
-    path: str
-    style: str  # line, dots or bars
-    high: str
-    low: str
-    summary: str
-    description: str
-    ticks: tuple[Tick, ...]
-
-
 def overview(stations: Iterable[Station], newest: Iterable[Latest], words: Wording, now_ms: int) -> Overview:
     """Stations by name, with columns for what most of them measure."""
     newest = list(newest)
@@ -117,53 +89,6 @@ def station_figures(newest: Iterable[Latest], words: Wording, now_ms: int) -> li
     """In the order of the table of quantities, what only technicians look at last."""
     figures = [_figure(one, words, now_ms) for one in newest]
     return sorted(figures, key=lambda one: (one.technical, _ORDER[one.channel.partition("@")[0]], one.channel))
-
-
-def day_chart(channel: str, rows: Sequence[Row], words: Wording, now_ms: int) -> Chart | None:
-    """From rows of one aggregate each; None where there is none."""
-    quantity, _ = split(channel)
-    points = [(row.time_ms, row.aggregates[0]) for row in rows]
-    known = [(time_ms, value) for time_ms, value in points if value is not None]
-    if not known:
-        return None
-    low, high = min(value for _, value in known), max(value for _, value in known)
-    ticks = _ticks(words, now_ms)
-    text = TEXTS[words.lang]
-    if quantity.kind in (SUM, COUNTER):
-        total, most = words.amount(quantity, sum(value for _, value in known)), words.amount(quantity, high)
-        _, top = chart.axis(0.0, high, quantity.unit, words.decimals(quantity))
-        scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, top)
-        path, style, low_text = chart.bars(known, scale, rows[0].end_ms - rows[0].time_ms), "bars", "0"
-        summary, description = text["total"].format(total=total), text["chart_sum"].format(total=total, high=most)
-        return Chart(path, style, words.value(quantity, top), low_text, summary, description, ticks)
-    if quantity.kind == VECTOR:
-        scale = chart.Scale(now_ms - DAY_MS, now_ms, 0.0, 360.0)
-        return Chart(chart.dots(known, scale), "dots", "N", "N", "", text["last_day"], ticks)
-    bottom, top = chart.axis(low, high, quantity.unit, words.decimals(quantity))
-    path = chart.line(known, chart.Scale(now_ms - DAY_MS, now_ms, bottom, top))
-    ends = words.value(quantity, top), words.value(quantity, bottom)
-    if words.value(quantity, low) == words.value(quantity, high):  # as far as the page shows it, nothing changed
-        steady = text["steady"].format(value=words.amount(quantity, low))
-        return Chart(path, "line", *ends, steady, f"{text['last_day']}: {steady}", ticks)
-    span = {"low": words.value(quantity, low), "high": words.amount(quantity, high)}
-    return Chart(path, "line", *ends, text["span"].format(**span), text["chart"].format(**span), ticks)
-
-
-def _ticks(words: Wording, now_ms: int) -> tuple[Tick, ...]:
-    """0, 6, 12 and 18 o'clock on the wall."""
-    quarters, start_ms = Calendar("PT6H", words.zone), now_ms - DAY_MS
-    ticks, time_ms = [], quarters.bounds(start_ms - 1)[1]
-    while time_ms <= now_ms:
-        percent = round((time_ms - start_ms) / DAY_MS * 100, 2)
-        anchor = "start" if percent < _EDGE_PERCENT else "end" if percent > 100 - _EDGE_PERCENT else "middle"
-        ticks.append(Tick(percent, words.clock(time_ms), anchor))
-        time_ms = quarters.bounds(time_ms)[1]
-    return tuple(ticks)
-
-
-def every_of(channel: str) -> str:
-    """How long an interval of the day's chart is."""
-    return "PT1H" if split(channel)[0].kind in (SUM, COUNTER) else "PT15M"
 
 
 def _figure(one: Latest, words: Wording, now_ms: int) -> Figure:

@@ -1,10 +1,12 @@
 """Numbers, units, times and ages as people of either language write them. Pure.
 
-German after DIN 5008 and DIN 1333: decimal comma, a narrow space between thousands and before a unit, `Uhr`.
+German after DIN 5008 and DIN 1333: decimal comma, a narrow space between thousands and before a unit, `Uhr`; half is
+rounded up, in the decimal digits that a value is written with (13.25 is 13,3), not in its binary ones.
 """
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from cloud.pages.texts import TEXTS
 from schemas.channels import split
@@ -12,6 +14,7 @@ from schemas.quantities import VECTOR, Quantity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NARROW = "\u202f"
+_EXACT = Context(prec=400)  # every float has fewer digits before and behind the point
 _DECIMALS = {"°C": 1, "hPa": 1, "m/s": 1, "mm": 1, "V": 2, "dB(A)": 1, "kWh": 1, "m³": 1, "1": 1}  # else 0
 _COMPASS = {
     "de": ["N", "NNO", "NO", "ONO", "O", "OSO", "SO", "SSO", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW"],
@@ -30,7 +33,8 @@ class Wording:
 
     def number(self, value: float, decimals: int) -> str:
         """With a true minus, and never minus zero."""
-        text = f"{abs(value):,.{decimals}f}".replace(",", _NARROW if abs(value) >= 10_000 else "")
+        rounded = Decimal(repr(abs(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _EXACT)
+        text = f"{rounded:,f}".replace(",", _NARROW if rounded >= 10_000 else "")
         minus = "\u2212" if value < 0 and any(digit in "123456789" for digit in text) else ""
         return minus + (text.replace(".", ",") if self.lang == "de" else text)
 

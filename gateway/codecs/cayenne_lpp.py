@@ -1,16 +1,16 @@
 """Cayenne Low Power Payload: records of channel, type and value, big-endian.
 
-Types are IPSO object ids minus 3200. The only record of a type is the plain quantity, whatever its channel number; of
-several each has the place `chN`, so that no sensor takes another's name when that is silent. One Unix time record is
-the reading's time. Sources: Cayenne LPP 2.0 (myDevices), types as ChirpStack reads them.
+Types are IPSO object ids minus 3200. A record on channel 1 is the plain quantity, on any other channel N it has the
+place `chN`, whatever else is in the payload: else probe 2 would change its series whenever probe 1 is silent. A
+network's own Cayenne LPP decoder gives the same channels (`gateway.networks.mapping`). One Unix time record is the
+reading's time. Sources: Cayenne LPP 2.0 (myDevices), types as ChirpStack reads them.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.codecs.codec import CodecError, Decoded, quantity_and_place
+from gateway.codecs.codec import CodecError, Decoded, numbered, quantity_and_place
 from schemas.channels import join
 from schemas.wire import EPOCH_S
 
@@ -63,7 +63,7 @@ TYPES = (
 BY_NUMBER = {t.number: t for t in TYPES}
 BY_QUANTITY = {t.quantity: t for t in TYPES if t.quantity}
 UNIX_TIME = BY_NUMBER[133]
-_NUMBERS = {"": 1} | {f"ch{number}": number for number in range(256)}  # by place
+_NUMBERS = {numbered(number): number for number in range(256)}  # by place
 
 
 def records(payload: bytes) -> Iterator[tuple[int, LppType, Value]]:
@@ -100,10 +100,8 @@ class CayenneLpp:
         values: dict[str, float] = {}
         unmapped: dict[str, Any] = {}
         times: list[float] = []
-        found = list(records(payload))
-        several = Counter(lpp_number for _, lpp_number in {(number, lpp.number) for number, lpp, _ in found})
-        for number, lpp, value in found:
-            channel = join(lpp.quantity, f"ch{number}" if several[lpp.number] > 1 else "")
+        for number, lpp, value in records(payload):
+            channel = join(lpp.quantity, numbered(number))
             if lpp.quantity and channel not in values and isinstance(value, float):
                 values[channel] = value
                 continue
@@ -120,9 +118,7 @@ class CayenneLpp:
         return [Decoded(values=values, time_s=time_s, time_source=source, unmapped=unmapped)]
 
     def encode(self, readings: Sequence[Decoded]) -> bytes:
-        """One reading: plain quantities on channel 1, places `chN` on channel N; a lone `chN` reads back plain. Raises
-        CodecError.
-        """
+        """One reading: plain quantities on channel 1, places `chN` on channel N. Raises CodecError."""
         if len(readings) != 1:
             raise CodecError(f"Cayenne LPP carries one reading, not {len(readings)}")
         reading = readings[0]
@@ -133,7 +129,9 @@ class CayenneLpp:
             quantity, place = quantity_and_place(channel)
             lpp, number = BY_QUANTITY.get(quantity.name), _NUMBERS.get(place)
             if lpp is None or number is None:
-                raise CodecError(f"Cayenne LPP has no {channel}: {', '.join(BY_QUANTITY)}, plain or @ch0 to @ch255")
+                raise CodecError(
+                    f"Cayenne LPP has no {channel}: {', '.join(BY_QUANTITY)}, plain or @ch0, @ch2 to @ch255"
+                )
             out += _record(number, lpp, value)
         if reading.time_s is not None:
             out += _record(0, UNIX_TIME, reading.time_s)

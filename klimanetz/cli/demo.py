@@ -25,17 +25,20 @@ def demo(
     stations: int = typer.Option(12, min=1, max=2000, help="How many simulated stations."),
     history: float = typer.Option(2.0, min=0, max=60, help="Days of readings that are sent first.", metavar="DAYS"),
     port: int = typer.Option(8000, min=1, max=65535, help="Port of the pages and the API on 127.0.0.1."),
-    data: Path = typer.Option(Path("demo-data"), help="Folder of everything; a later start goes on from it."),
+    data: str = typer.Option("demo-data", help="Folder of everything; a later start goes on from it.", metavar="DIR"),
     verbose: bool = typer.Option(False, help="Show what the parts log."),
 ) -> None:
     """Run the whole chain on embedded parts: stations, gateway, broker, ingest, store, API and pages."""
     from klimanetz import demo as whole_chain
 
-    if data.exists() and not data.is_dir():
+    if not data.strip():  # which pathlib takes for the current folder
+        raise wrong_use("--data is empty; name a folder, or leave it out for demo-data")
+    folder = Path(data)
+    if folder.exists() and not folder.is_dir():
         raise wrong_use(f"--data {data} is a file; name a folder")
     wiring.logging_to_stderr(logging.INFO if verbose else logging.WARNING)
     with _own_foreground():
-        asyncio.run(until_signal(lambda stop: whole_chain.run(stations, history, port, data, stop)))
+        asyncio.run(until_signal(lambda stop: whole_chain.run(stations, history, port, folder, stop)))
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@
 """
 
 import random
-import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from edge.lorawan.session import Session
 from gateway.lorawan.aes import aes
 from gateway.lorawan.explain import explain
 from tests import conftest, oracles
+from tests.oracles import Ask
 
 pytestmark = pytest.mark.timeout(oracles.INSTALL_TIMEOUT_S)  # the first time, they are installed
 
 H = bytes.fromhex
-Ask = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 FRAMES = 10_000
 JOINS = 1_000
 DATA_TYPES = ("UnconfirmedDataUp", "UnconfirmedDataDown", "ConfirmedDataUp", "ConfirmedDataDown")
@@ -33,15 +34,28 @@ DATA_TYPES = ("UnconfirmedDataUp", "UnconfirmedDataDown", "ConfirmedDataUp", "Co
 )
 def ask(request: pytest.FixtureRequest) -> Ask:
     """One of the two oracles; skips, loudly, where its tools are not."""
-    for tool in {"node": ("node", "npm"), "cargo": ("cargo",)}[request.param]:
-        if shutil.which(tool) is None:
-            conftest.absent(tool, "install it and put it on PATH")
-    oracle = oracles.lora_packet if request.param == "node" else oracles.lrwn
-    try:
-        oracle([])
-    except RuntimeError as error:
-        conftest.absent(f"the LoRaWAN oracle of {request.param}", f"its packages could not be installed: {error}")
-    return oracle
+    return oracles.found(request.param)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["not there", "cannot run"])
+def test_a_machine_without_the_tools_skips_loudly(tmp_path: Path, broken: bool) -> None:
+    """Also where rustup's `cargo` is on PATH and has no toolchain: it runs nothing."""
+    if broken:
+        for tool in ("node", "npm", "cargo"):
+            (tmp_path / tool).write_text(f"#!/bin/sh\necho 'error: no {tool} was chosen' >&2\nexit 1\n")
+            (tmp_path / tool).chmod(0o755)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "data_frames", __file__]
+    done = subprocess.run(
+        command, cwd=conftest.ROOT, env={"PATH": str(tmp_path), "HOME": str(tmp_path)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "2 skipped" in done.stdout
+    for tool in ("node", "cargo"):
+        why = (
+            f"it is on PATH and cannot run: error: no {tool} was chosen" if broken else "install it and put it on PATH"
+        )
+        assert f"SKIPPED what needs {tool}: {why}" in done.stdout
 
 
 def random_commands(r: random.Random, direction: int) -> bytes:

@@ -119,6 +119,57 @@ def test_one_demo_in_a_folder(tmp_path: Path) -> None:
         assert httpx.get(f"{base}/health/ready").status_code == 200
 
 
+def test_a_broken_fleet_file_is_one_sentence_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "fleet.json").write_text('{"seed": 1, "dev')
+    done = subprocess.run(
+        [PROGRAM, "demo", "--port", str(free_port()), "--data", folder], capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert f"{folder / 'fleet.json'} is not what a fleet has stored" in done.stderr
+    assert f"--data), or delete all of {folder}" in done.stderr
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_no_folder_is_wrong_use(tmp_path: Path, empty: str) -> None:
+    done = subprocess.run(
+        [PROGRAM, "demo", "--port", str(free_port()), "--data", empty], cwd=tmp_path, capture_output=True, text=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "name a folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_broker_ends_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+    """At once where the system does it, elsewhere with the next start in the folder."""
+    folder = tmp_path / "data"
+    command = [PROGRAM, "demo", "--stations", "1", "--history", "0", "--port", str(free_port()), "--data", folder]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready")
+    broker = int((folder / "broker" / "pid").read_text())
+    assert is_running(broker)
+    process.kill()
+    process.communicate(timeout=30)
+    if sys.platform != "linux":
+        with demo(folder):
+            pass
+    deadline = time.monotonic() + 10
+    while is_running(broker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(broker)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and that nobody has asked about yet is none."""
+    told = subprocess.run(["ps", "-p", str(pid), "-o", "stat="], capture_output=True, text=True, check=False).stdout
+    return told.strip() != "" and not told.strip().startswith("Z")
+
+
 def test_ctrl_c_reaches_the_demo_and_not_make(tmp_path: Path) -> None:
     """On a terminal, under make, as in the README: `make` ends with 0 as well."""
     (tmp_path / "Makefile").write_text(

@@ -10,6 +10,8 @@ Each is a small program that reads JSON lines and answers them in order. Request
   open_join_request, open_join_accept   phy_hex app_key                             -> the same, and mic_ok
   session_keys        app_key join_nonce net_id dev_nonce                           -> nwk_skey app_skey
 What fails is answered with `error`. They are installed once into `.oracle/` by the ordinary npm and cargo clients.
+`found` gives an oracle that answers, or skips, loudly: a tool that is on PATH and cannot run, like rustup's `cargo`
+without a toolchain, is as absent as one that is not.
 """
 
 import fcntl
@@ -17,16 +19,48 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import absent
+
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parent.parent / ".oracle"
 INSTALL_TIMEOUT_S = 900
 ANSWER_TIMEOUT_S = 60
+VERSION_TIMEOUT_S = 60
+TOOLS = {"node": ("node", "npm"), "cargo": ("cargo",)}
+Ask = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+
+
+def found(name: str) -> Ask:
+    """The oracle of `node` or `cargo`, installed; skips where its tools are not or its packages cannot be had."""
+    for tool in TOOLS[name]:
+        if why := why_unusable(tool):
+            absent(tool, why)
+    oracle = {"node": lora_packet, "cargo": lrwn}[name]
+    try:
+        oracle([])
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        absent(f"the LoRaWAN oracle of {name}", f"its packages could not be installed: {error}")
+    return oracle
+
+
+def why_unusable(tool: str) -> str:
+    """Why a program cannot be used on this machine, in one line; "" if it runs."""
+    if shutil.which(tool) is None:
+        return "install it and put it on PATH"
+    try:
+        done = subprocess.run(
+            [tool, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"it is on PATH and cannot run: {error}"
+    said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[0]
+    return f"it is on PATH and cannot run: {said}" if done.returncode else ""
 
 
 def lora_packet(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@
 
 import csv
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -17,8 +18,9 @@ import pytest
 from gateway.codecs.cayenne_lpp import CayenneLpp
 from gateway.codecs.codec import Decoded
 from schemas import wire
+from schemas.channels import PLACE_ALPHABET
 from schemas.quantities import BY_NAME, QUANTITIES
-from schemas.wire import WireReading, decode, encode
+from schemas.wire import WireError, WireReading, decode, encode
 from schemas.wire_fields import BASES, CHANNELS_MAX, difference_widths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +215,23 @@ def test_the_figures_of_a_real_year(shared_data: Path) -> None:
     assert min(fit) >= fit_least
     for some, mean in ((size[2], two_mean), (size[4], four_mean), (fit, fit_mean)):
         assert sum(some) / len(some) == pytest.approx(mean, abs=0.1)
+
+
+def test_the_page_says_what_is_refused_beside_the_widths() -> None:
+    """Rules that no width tells: an implementer who has only the page must know them."""
+    page = " ".join(PAGE.read_text().split())
+    assert "in `a–z 0–9 . _ -`. A text starts with a letter or a digit; any other is refused." in page
+    for first in PLACE_ALPHABET:
+        refused = False
+        try:
+            encode([reading(0, {f"co2@{first}a": 1.0})])
+        except WireError:
+            refused = True
+        assert refused == (not first.isalnum()), first
+    assert "Refused: before 2025, an age beyond 2³¹ − 1 s after adding up, a step where no time is known yet" in page
+    vectors = json.loads((ROOT / "schemas" / "vectors" / "wire_v1.json").read_text())
+    refused_names = {vector["name"] for vector in vectors["fail"]}
+    assert {"a place that starts with a dot", "an age beyond 2^31-1 s", "a time step from no time"} <= refused_names
 
 
 def test_the_device_figures_are_not_exceeded(micropython: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from fractions import Fraction
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.api.app import create_app
-from cloud.pages import chart, view
+from cloud.pages import chart, day
 from cloud.pages.climate_zones import climate_zone
 from cloud.pages.texts import TEXTS, language
 from cloud.pages.wording import Wording
@@ -114,10 +115,70 @@ def test_a_station(client: TestClient) -> None:
     assert "/v1/stations/marktplatz" in page.links
 
 
+def chart_of(page: str, label: str) -> str:
+    return next(card for card in page.split("<article")[1:] if f"<h3>{label}</h3>" in card)
+
+
+def test_a_day_s_range_is_of_its_values_and_not_of_means(client: TestClient, store: Store) -> None:
+    store.write([point(3 * n, air_temperature=10.0 + n % 5) for n in range(1, 100)])
+    store.write([point(31, air_temperature=0.0), point(61, air_temperature=29.99)])
+    store.write([point(7, relative_humidity=50.0), point(5, relative_humidity=66.0)])
+    store.write([point(7, wind_gust=4.0), point(6, wind_gust=12.0), point(100, wind_gust=8.0)])
+    german, english = (client.get(f"/station/marktplatz?lang={lang}", headers=HTML).text for lang in ("de", "en"))
+    assert "Letzte 24 Stunden: 0,0 bis 30,0\u202f°C" in german
+    assert "Last 24 hours: 0.0 to 30.0\u202f°C" in english
+    assert 'aria-label="Verlauf der letzten 24 Stunden: 0,0 bis 30,0\u202f°C"' in german
+    temperature = chart_of(german, "Lufttemperatur")
+    assert (">30,0</span>" in temperature, ">0,0</span>" in temperature) == (True, True)
+    humidity = chart_of(german, "Relative Luftfeuchte")
+    assert "<b>66</b>" in humidity
+    assert "50 bis 66\u202f%" in humidity
+    assert "4,0 bis 12,0\u202fm/s" in german
+
+
+def test_a_value_that_failed_stretches_no_axis(client: TestClient, store: Store) -> None:
+    store.write([point(30, air_temperature=12.0), point(20, air_temperature=14.0)])
+    store.write([point(5, quality="X range", air_temperature=85.0)])
+    card = chart_of(client.get("/station/marktplatz", headers=HTML).text, "Lufttemperatur")
+    assert "<b>85,0</b>" in card
+    assert "fehlerhaft" in card
+    assert "12,0 bis 14,0\u202f°C" in card
+    assert card.count("85,0") == 1
+
+
+def test_one_value_is_one_value(client: TestClient, store: Store) -> None:
+    store.write([point(5, relative_humidity=58.0, wind_direction=90.0)])
+    page = client.get("/station/marktplatz", headers=HTML).text
+    assert "Letzte 24 Stunden: ein Wert (58\u202f%)" in page
+    assert "durchgehend" not in page
+    assert re.search(r'<path class="alone" d="M[\d.]+ [\d.]+h0"/>', chart_of(page, "Relative Luftfeuchte"))
+    assert '<path class="alone"' in chart_of(page, "Windrichtung (woher)")
+    assert "ein Wert (O)" in page
+    assert '<path class="line"' not in page
+    assert '<path class="dots"' not in page
+    assert "one value (58\u202f%)" in client.get("/station/marktplatz?lang=en", headers=HTML).text
+    width = re.search(r"svg \.alone {[^}]*stroke-width: (\d+)", client.get("/assets/pages.css").text)
+    assert width
+    assert int(width[1]) >= 5
+    store.write([point(20, relative_humidity=58.2)])
+    assert "durchgehend 58\u202f%" in client.get("/station/marktplatz", headers=HTML).text
+
+
+def test_an_axis_holds_the_value_above_it() -> None:
+    row = Row(NOW_MS - HOUR, NOW_MS, (58.0, 57.0, 59.0), 9, 0)
+    words = Wording("de", BERLIN)
+    drawn = day.day_chart("relative_humidity", [row], words, NOW_MS, 66.0)
+    assert drawn is not None
+    assert (drawn.low, drawn.high) == ("57", "66")
+    drawn = day.day_chart("relative_humidity", [row], words, NOW_MS, None)  # one that failed and is struck out
+    assert drawn is not None
+    assert (drawn.low, drawn.high) == ("55", "60")
+
+
 @pytest.mark.usefixtures("filled")
 def test_every_link_of_the_pages_leads_somewhere_here(client: TestClient) -> None:
     links = {link for url in ("/", "/station/marktplatz", "/station/garten") for link in read(client, url).links}
-    for link in links - {"data:,", "#content"}:
+    for link in links - {"#content"}:
         assert link.startswith("/")
         assert client.get(link, headers=HTML).status_code == 200, link
 
@@ -181,6 +242,40 @@ def test_errors_are_pages_for_those_who_read_pages(client: TestClient, store: St
     assert "try again" in Reader(down.text).text
 
 
+@pytest.mark.parametrize("path", ["/nix", "/station", "/v1/nix", "/station/marktplatz/mehr", "/<b>"])
+def test_a_mistyped_address_has_a_page(client: TestClient, path: str) -> None:
+    german = client.get(path, headers=HTML)
+    assert (german.status_code, german.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    page = Reader(german.text)
+    assert "Diese Seite gibt es nicht" in page.text
+    assert {"/?lang=de", "/docs"} <= set(page.links)
+    assert "This page does not exist" in Reader(client.get(f"{path}?lang=en", headers=HTML).text).text
+    scripted = client.get(path)
+    assert (scripted.status_code, scripted.headers["content-type"]) == (404, "application/problem+json")
+    assert scripted.json()["detail"] == "There is nothing at this address; /openapi.json lists what there is."
+    assert client.post("/", headers=HTML).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example/x", "/\\elsewhere.example/x", "///elsewhere.example"])
+def test_no_address_leads_to_another_server(client: TestClient, path: str) -> None:
+    links = Reader(client.get(f"http://testserver{path}", headers=HTML).text).links
+    assert all(re.match(r"/(?![/\\])|#", link) for link in links), links
+
+
+def test_the_pages_have_a_sign_of_their_own(client: TestClient) -> None:
+    assert "/favicon.svg" in read(client, "/").links
+    for path in ("/favicon.svg", "/favicon.ico"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+        assert answer.text.startswith("<svg")
+        assert len(answer.content) < 1000
+        assert answer.text.count("://") == 1  # the namespace, and nothing from anywhere else
+
+
+def test_no_link_of_bar_and_foot_breaks_at_its_hyphen(client: TestClient) -> None:
+    assert ".bar nav a, footer a { white-space: nowrap; }" in client.get("/assets/pages.css").text
+
+
 def test_both_languages_say_the_same_things() -> None:
     assert set(TEXTS["de"]) == set(TEXTS["en"])
     for key, text in TEXTS["de"].items():
@@ -216,11 +311,24 @@ def test_the_language_of_a_visitor(asked: str | None, accepted: str | None, foun
         ("wind_direction", 80.0, "O", "E"),
         ("wind_direction", 359.0, "N", "N"),
         ("uv_index", 3.0, "3,0", "3.0"),
+        ("air_temperature", 13.25, "13,3\u202f°C", "13.3\u202f°C"),  # half up, in the digits that were written
+        ("air_temperature", -13.25, "−13,3\u202f°C", "−13.3\u202f°C"),
+        ("air_temperature", 0.05, "0,1\u202f°C", "0.1\u202f°C"),
+        ("air_temperature", 0.35, "0,4\u202f°C", "0.4\u202f°C"),
+        ("relative_humidity", 80.5, "81\u202f%", "81\u202f%"),
+        ("battery", 2.675, "2,68\u202fV", "2.68\u202fV"),
+        ("illuminance", 9999.5, "10\u202f000\u202flx", "10\u202f000\u202flx"),
     ],
 )
 def test_numbers_as_people_write_them(quantity: str, value: float, german: str, english: str) -> None:
     assert Wording("de", BERLIN).amount(BY_NAME[quantity], value) == german
     assert Wording("en", BERLIN).amount(BY_NAME[quantity], value) == english
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 2))
+def test_any_number_is_written_as_near_as_its_digits_allow(value: float, decimals: int) -> None:
+    text = Wording("en", BERLIN).number(value, decimals).replace("\u202f", "").replace("−", "-")
+    assert abs(Fraction(text) - Fraction(repr(value))) <= Fraction(1, 2 * 10**decimals)
 
 
 def test_places_and_ages_as_people_write_them() -> None:
@@ -234,7 +342,11 @@ def test_places_and_ages_as_people_write_them() -> None:
 
 def test_a_line_breaks_where_nothing_came() -> None:
     scale = chart.Scale(0, 10 * HOUR, 0.0, 10.0)
-    assert chart.line([(0, 0.0), (HOUR, 10.0), (9 * HOUR, 5.0)], scale) == "M0.0 96.0h0L100.0 4.0M900.0 50.0h0"
+    points = [(0, 0.0), (HOUR, 10.0), (9 * HOUR, 5.0)]
+    assert chart.line(points, scale) == "M0.0 96.0L100.0 4.0"
+    assert chart.alone(points, scale) == "M900.0 50.0h0"
+    assert (chart.line(points[:1], scale), chart.alone(points[:1], scale)) == ("", "M0.0 96.0h0")
+    assert (chart.line([], scale), chart.alone([], scale)) == ("", "")
     assert chart.bars([(0, 0.0), (HOUR, 10.0)], scale, HOUR) == "M103.0 100V4.0H197.0V100z"
     assert chart.Scale(0, 1, 3.0, 3.0).y(3.0) == 50.0
 
@@ -280,8 +392,8 @@ def test_an_axis_holds_what_it_shows(low: float, more: float, unit: str, decimal
 )
 def test_ticks_are_full_hours_on_the_wall(now: str, labels: list[str]) -> None:
     now_ms = int(datetime.fromisoformat(now).timestamp() * 1000)
-    row = Row(now_ms - HOUR, now_ms, (5.0,), 1, 0)
-    drawn = view.day_chart("air_temperature", [row], Wording("de", BERLIN), now_ms)
+    row = Row(now_ms - HOUR, now_ms, (5.0, 5.0, 5.0), 1, 0)
+    drawn = day.day_chart("air_temperature", [row], Wording("de", BERLIN), now_ms, 5.0)
     assert drawn is not None
     assert [tick.label for tick in drawn.ticks] == labels
     assert all(0 <= tick.percent <= 100 for tick in drawn.ticks)

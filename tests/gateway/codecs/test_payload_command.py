@@ -33,7 +33,7 @@ def test_decode_for_people() -> None:
 
 def test_what_has_no_quantity_is_shown() -> None:
     readings = json.loads(run("decode", "0167001e0367001e", "--codec", "cayenne-lpp", "--json").stdout)["readings"]
-    assert readings == [{"time": None, "values": {"air_temperature@ch1": 3.0, "air_temperature@ch3": 3.0}}]
+    assert readings == [{"time": None, "values": {"air_temperature": 3.0, "air_temperature@ch3": 3.0}}]
     readings = json.loads(run("decode", "030064", "--codec", "cayenne-lpp", "--json").stdout)["readings"]
     assert readings == [{"time": None, "values": {}, "unmapped": {"digital_input@ch3": 100.0}}]
     assert "no quantity of ours: digital_input@ch3 100.0" in run("decode", "030064", "--codec", "cayenne-lpp").stdout
