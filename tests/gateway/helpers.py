@@ -114,6 +114,30 @@ class Forwarder:
         self._socket.send(datagrams.tx_ack(answer.token, self.eui, error))
         return answer.tx
 
+    def heard(self) -> list[datagrams.Datagram]:
+        """Everything that the gateway has said by now."""
+        self._socket.setblocking(False)
+        try:
+            while True:
+                self._early.append(datagrams.parse(self._socket.recv(65536)))
+        except (BlockingIOError, ConnectionRefusedError):
+            pass
+        finally:
+            self._socket.settimeout(5)
+        found, self._early = self._early, []
+        return found
+
+    def told(self) -> list[datagrams.PullResp]:
+        """Every frame that the gateway has been told to send by now."""
+        self._early = self.heard()
+        found = [early for early in self._early if isinstance(early, datagrams.PullResp)]
+        self._early = [early for early in self._early if not isinstance(early, datagrams.PullResp)]
+        return found
+
+    def answer(self, told: datagrams.PullResp, error: str | None = None) -> None:
+        """Says that it will send a frame, or why not."""
+        self._socket.send(datagrams.tx_ack(told.token, self.eui, error))
+
     def raw(self, datagram: bytes) -> None:
         self._socket.send(datagram)
 

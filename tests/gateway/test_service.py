@@ -174,6 +174,12 @@ class Running:
         """As if somebody had imported it."""
         self._directory.devices.append(device)
 
+    def settled(self) -> None:
+        """Returns once the gateway has done what it was about."""
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(done.set)
+        assert done.wait(WAIT_S)
+
     def stop(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
