@@ -24,9 +24,9 @@ from simulators.station import Aes, Station, message
 
 JOIN_EUI = "70b3d57ed0000000"
 READINGS_IN_MESSAGE = 50  # fewer than the uplinks after which a device asks for an answer
-READINGS_AT_FIRST = 4  # so that every station has a value soon
+READINGS_AT_FIRST = 2  # then more and more, so that every station soon has a value
 JOIN_TRIES = 5
-JOINS_AT_ONCE = 16
+JOINS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ class Fleet:
 
     async def history(self, times: Sequence[int], air: Air, broker: aiomqtt.Client) -> None:
         """Readings of past moments, station after station at each moment, until `stop`."""
-        first, last = 0, READINGS_AT_FIRST
+        first, size = 0, READINGS_AT_FIRST
         while first < len(times) and not self.stop.is_set():
-            self._measure(times[first:last])
+            self._measure(times[first : first + size])
             await self.send(air, broker)
-            first, last = last, last + READINGS_IN_MESSAGE
+            first, size = first + size, min(2 * size, READINGS_IN_MESSAGE)
 
     def _measure(self, times: Sequence[int]) -> None:
         """Fill the outbox and store it with the counts, before anything is sent."""

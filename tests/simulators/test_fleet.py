@@ -96,13 +96,13 @@ def test_a_gateway_can_give_every_answer_it_is_asked_for(tmp_path: Path) -> None
 
 def test_of_what_is_sent_at_once_only_the_last_can_be_answered(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path / "fleet.json", 3, aes)
-    one = asyncio.run(joined(fleet, history=4))
+    one = asyncio.run(joined(fleet, history=6))
     by_address: dict[int, list[bool]] = {}
     for _, rxpk in one.rxpk:
         frame = frames.parse(base64.b64decode(rxpk["data"]))
         if isinstance(frame, frames.DataFrame):
             by_address.setdefault(frame.dev_addr, []).append("tmst" in rxpk)
-    assert list(by_address.values()) == [[False, False, False, True]] * 3
+    assert list(by_address.values()) == [[False, True, False, False, False, True]] * 3  # two, then twice as many
 
 
 def test_what_is_saved_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
