@@ -79,13 +79,18 @@ class StorageError(Exception):
 class Database:
     """The gateway's file, open and locked for this process."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises StorageError where the folder cannot be used or another gateway uses it."""
+    def __init__(self, folder: Path, beside: bool = False) -> None:
+        """Raises StorageError where the folder cannot be used or another gateway uses it.
+
+        `beside`: a tool that looks at sessions while a gateway runs; the file has to be there.
+        """
         self.folder = folder
         self.rollbacks = 0  # whoever keeps figures about the tables counts again when this moves
         try:
+            if beside and not (folder / "gateway.db").exists():
+                raise StorageError("there is no gateway's spool in %s; set KLIMANETZ_SPOOL to the gateway's" % folder)
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder / "gateway.lock")
+            self._lock = None if beside else _locked(folder / "gateway.lock")
             self._db = sqlite3.connect(folder / "gateway.db", isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -121,7 +126,8 @@ class Database:
     def close(self) -> None:
         """Closes the file; another gateway may have it then."""
         self._db.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _is_open(self) -> bool:
         return self._db.in_transaction

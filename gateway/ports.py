@@ -51,6 +51,9 @@ class SessionStore(Protocol):
     def control(self, device: str, join_nonce: int) -> Control | None:
         """The picture of the device's radio in this session, None before it has one."""
 
+    def last_nonce(self, device: str, join_key: str) -> int | None:
+        """The highest DevNonce of this device under this key, None before the first."""
+
     def add(self, device: str, join_key: str, session: Session, control: Control) -> None:
         """A join that is answered now: its DevNonce is used. The one before stays until the device uses this."""
 

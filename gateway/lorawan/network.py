@@ -24,7 +24,7 @@ from gateway.lorawan.dedup import Reception
 from gateway.lorawan.downlinks import Downlinks, Item
 from gateway.ports import DeviceDirectory, SessionStore
 from gateway.spool import Undecoded
-from gateway.tell import Tell
+from gateway.tell import OWN_CODEC, Tell
 from schemas.models import Activation, Device, Link
 
 
@@ -93,10 +93,12 @@ class Network:
         join_nonce = self._sessions.join_nonce(dev_eui) + 1
         join_key = _join_key(device.app_key, request)
         used = (request.dev_nonce,) if self._sessions.is_used(dev_eui, join_key, request.dev_nonce) else ()
+        # Ours count their DevNonces up (1.0.4); other makes may draw them (1.0.2, 1.0.3).
+        last = self._sessions.last_nonce(dev_eui, join_key) if device.codec == OWN_CODEC else None
         plan, cf_list = self._plan, eu868.build_cf_list(self._plan.channels_hz)
         answer = server.accept_join(
             aes, request, bytes.fromhex(device.app_key), join_nonce, self._net_id, _address(dev_eui, join_nonce),
-            None, used, plan.rx1_dr_offset, plan.rx2_dr, plan.rx_delay_s, cf_list,
+            last, used, plan.rx1_dr_offset, plan.rx2_dr, plan.rx_delay_s, cf_list,
         )  # fmt: skip
         if isinstance(answer, server.BadMic):
             what = "JoinRequest with another AppKey"

@@ -4,6 +4,8 @@ The two session keys stand apart from the rest, sealed. Whether a device heard i
 uplink. Until then the session before is kept beside the new one, and of several joins that nobody used the last few.
 """
 
+from contextlib import AbstractContextManager
+
 import orjson
 
 from edge.lorawan.control import Control
@@ -16,6 +18,10 @@ JOINS_KEPT = 4
 KNOWN_MAX = 16384  # devices whose keys are kept open
 
 
+class SessionError(ValueError):
+    """A session that cannot be taken; the message says why."""
+
+
 class Sessions:
     """Writes belong inside `database.transaction()`, which makes them durable. Raises StorageError."""
 
@@ -23,6 +29,10 @@ class Sessions:
         self._db = database
         self._seal = seal
         self._known: dict[str, tuple[str, str]] = {}  # device -> its keys, plain and as they are stored
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that is written in it, or nothing."""
+        return self._db.transaction()
 
     def at_address(self, dev_addr: str) -> list[tuple[str, Session]]:
         """(device, session) of every join that got this address, the newest join first."""
@@ -84,6 +94,35 @@ class Sessions:
                 "SELECT join_nonce FROM session WHERE device = ?1 ORDER BY join_nonce DESC LIMIT ?2)",
                 (device, JOINS_KEPT),
             )
+
+    def last_nonce(self, device: str, join_key: str) -> int | None:
+        """The highest DevNonce that a join of this device under this key had."""
+        sql = "SELECT max(dev_nonce) FROM used_nonce WHERE device = ? AND join_key IN (?, '')"
+        row = self._db.execute(sql, (device, join_key)).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def bring_in(self, device: str, session: Session) -> Session:
+        """A session of another network server, as it is kept. Raises SessionError where it is older than ours.
+
+        One of a join gets a JoinNonce above all that this device has had here, and the next join goes on from there.
+        """
+        with self._db.transaction():
+            for known in (self.get(device, nonce) for nonce in self._nonces(device)):
+                same = known and (known.dev_addr, known.nwk_skey) == (session.dev_addr, session.nwk_skey)
+                if known and same and (known.fcnt_up > session.fcnt_up or known.fcnt_down > session.fcnt_down):
+                    line = "the session of %s here is newer: uplink %d and downlink %d, not %d and %d"
+                    counters = known.fcnt_up, known.fcnt_down, session.fcnt_up, session.fcnt_down
+                    raise SessionError(line % (device, *counters))
+            if session.join_nonce:
+                values = session.to_dict() | {"join_nonce": max(self.join_nonce(device) + 1, session.join_nonce)}
+                session = Session.from_dict(values)
+                self._db.execute("INSERT OR REPLACE INTO joined VALUES (?, ?)", (device, session.join_nonce))
+            self._put(device, session, Control())
+            self._db.execute("DELETE FROM session WHERE device = ? AND join_nonce < ?", (device, session.join_nonce))
+        return session
+
+    def _nonces(self, device: str) -> list[int]:
+        return [n for (n,) in self._db.execute("SELECT join_nonce FROM session WHERE device = ?", (device,))]
 
     def save(self, device: str, session: Session, control: Control, mic: bytes) -> None:
         """A session that has been used, with its newest uplink's MIC. Older ones of the device end here."""

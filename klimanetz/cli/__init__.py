@@ -9,7 +9,7 @@ import sys
 import typer
 
 from klimanetz import __version__
-from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services
+from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services, sessions
 from klimanetz.failure import Failure, sentence_of
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(letters.unknown, name="unknown")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lorawan.app, name="lorawan")
 app.add_typer(payload.app, name="payload")
+app.add_typer(sessions.app, name="sessions")
 
 
 def _version(wanted: bool) -> None:

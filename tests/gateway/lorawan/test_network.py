@@ -207,7 +207,7 @@ def test_join_rules(database: Database) -> None:
     assert net.handle(heard(request)).outcome is Outcome.JOIN
     again = net.handle(heard(request))
     assert (again.outcome, again.downlink) == (Outcome.JOIN_REFUSED, None)
-    assert "used before" in again.detail
+    assert "not above the last one" in again.detail
     other_join_eui = network(database, otaa(join_eui="00000000000000ff"))
     refused = other_join_eui.handle(heard(device.join_request()))
     assert (refused.outcome, refused.device) == (Outcome.JOIN_REFUSED, "kn-0001")
@@ -216,6 +216,17 @@ def test_join_rules(database: Database) -> None:
     stranger = network(database, abp()).handle(heard(device.join_request()))
     assert (stranger.outcome, stranger.detail) == (Outcome.UNKNOWN_DEVICE, DEV_EUI)
     assert network(database, otaa(join_eui=None)).handle(heard(device.join_request())).outcome is Outcome.JOIN
+
+
+def test_a_device_of_another_make_may_draw_its_nonces(database: Database) -> None:
+    """LoRaWAN 1.0.2 and 1.0.3: not one that was used, in any order; 1.0.4, as ours are, counts up."""
+    for codec, outcome in (("cayenne-lpp", Outcome.JOIN), ("klimanetz", Outcome.JOIN_REFUSED)):
+        device = otaa(codec=codec, dev_eui=f"70b3d57ed000{len(codec):04x}")
+        net = network(database, device)
+        eui, key = int(device.dev_eui or "", 16), bytes.fromhex(APP_KEY)
+        drawn = [LoRaWANDevice(aes, int(JOIN_EUI, 16), eui, key, {"dev_nonce": n}) for n in (500, 7, 500)]
+        outcomes = [net.handle(heard(one.join_request())).outcome for one in drawn]
+        assert outcomes == [Outcome.JOIN, outcome, Outcome.JOIN_REFUSED]
 
 
 def test_a_device_with_new_keys_may_count_its_joins_anew(database: Database) -> None:
