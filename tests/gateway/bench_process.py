@@ -12,6 +12,7 @@ from edge.lorawan.frames import addr_text
 from gateway.mqtt import MqttUrl
 from gateway.service import GatewayConfig, run
 from schemas.models import Device
+from tests.gateway.helpers import PlainSeal
 
 DEVICES = 400
 
@@ -53,7 +54,7 @@ async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     config = GatewayConfig(MqttUrl("127.0.0.1", int(sys.argv[2])), Path(sys.argv[1]), udp_host="127.0.0.1", udp_port=0)
-    await run(config, Fleet(), lambda address: print(address[1], flush=True), stop)
+    await run(config, Fleet(), PlainSeal(), lambda address: print(address[1], flush=True), stop)
 
 
 if __name__ == "__main__":
