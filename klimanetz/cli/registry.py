@@ -94,10 +94,15 @@ def _import(file: Path, take: Callable[[Registry, bytes], imports.Imported], wha
         _show_refused(file, refused, as_json)
         raise typer.Exit(1) from None
     if as_json:
-        print(json.dumps({"added": done.added, "changed": done.changed, "unchanged": done.unchanged}))
+        answer: dict[str, object] = {"added": done.added, "changed": done.changed, "unchanged": done.unchanged}
+        if done.gave_way:
+            answer["gave_way"] = [str(gave) for gave in done.gave_way]
+        print(json.dumps(answer, ensure_ascii=False))
     else:
         counts = f"{done.added} added, {done.changed} changed, {done.unchanged} unchanged"
         print(f"{what}: {counts} in {_without_password(settings.registry)}")
+        for gave in done.gave_way:
+            print(f"  {gave}")
 
 
 def _show_refused(file: Path, refused: FileRefused, as_json: bool) -> None:

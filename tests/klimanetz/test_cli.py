@@ -66,6 +66,16 @@ def test_registry_files_there_and_back(shell: Shell) -> None:
     assert "kn-0007" in shell("devices", "list").stdout
 
 
+def test_what_gave_way_to_a_file_is_said(shell: Shell) -> None:
+    shell("stations", "import", "stations.csv")
+    shell("devices", "import", "devices.csv")
+    (shell.folder / "past.csv").write_text("station,device,from,to\nmarktplatz,kn-0007,2025-01-01,2025-02-01\n")
+    done = shell.json("deployments", "import", "past.csv")
+    assert done["gave_way"] == ["'kn-0007' at 'marktplatz' begins 2025-01-31T23:00:00Z now, where the file's stays end"]
+    assert [stay["to"] for stay in shell.json("deployments", "list")] == ["2025-01-31T23:00:00Z", None]
+    assert "gave_way" not in shell.json("deployments", "import", "past.csv")
+
+
 def test_bad_rows_are_named(shell: Shell) -> None:
     (shell.folder / "bad.csv").write_text(STATIONS + "x y,X,1,2\nz,Z,north,2\n")
     said = failed(shell("stations", "import", "bad.csv"), 1)
