@@ -69,7 +69,7 @@ def import_deployments(registry: Registry, data: bytes) -> Imported:
         files.refuse_bad(parsed)
         gave_way = give_way(connection, old, [stay for _, stay in stays])
         result = _upsert(connection, t.deployments, [stay_row(stay) for _, stay in stays])
-        if result.added or result.changed or gave_way:
+        if result.added or result.changed:
             bump(connection)
     return Imported(result.added, result.changed, result.unchanged, gave_way)
 
@@ -86,8 +86,13 @@ def _upsert(connection: Connection, table: sa.Table, new: Sequence[dict[str, Any
             changed.append(row)
     if added:
         connection.execute(sa.insert(table), added)
-    for row in changed:
-        connection.execute(sa.update(table).where(*(table.c[k] == row[k] for k in keys)).values(row))
+    if changed:  # all in one statement: with a database on another machine each would be a journey
+        here = [table.c[k] == sa.bindparam(f"key_{k}") for k in keys]
+        rest = {c.name: sa.bindparam(f"new_{c.name}", type_=c.type) for c in table.c if c.name not in keys}
+        names = {f"key_{k}": k for k in keys} | {f"new_{name}": name for name in rest}
+        connection.execute(
+            sa.update(table).where(*here).values(rest), [{p: row[n] for p, n in names.items()} for row in changed]
+        )
     return Imported(len(added), len(changed), len(new) - len(added) - len(changed))
 
 

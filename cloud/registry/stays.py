@@ -152,13 +152,13 @@ def give_way(connection: Connection, old: Sequence[Stay], new: Sequence[Stay]) -
             gave_way = rest_of(stay, by_device[stay.device])
             if gave_way.now != stay:
                 done.append(gave_way)
-    for gave in done:
-        before, now = gave.before, gave.now
-        here = (t.deployments.c.device == before.device, t.deployments.c.since_ms == before.since_ms)
-        if now is None or gave.as_said:  # what the file says of it comes in as a row of its own
-            connection.execute(sa.delete(t.deployments).where(*here))
-        else:
-            connection.execute(sa.update(t.deployments).where(*here).values(stay_row(now)))
+    if done:
+        here = [t.deployments.c[name] == sa.bindparam(f"old_{name}") for name in ("device", "since_ms")]
+        old_keys = [{"old_device": gave.before.device, "old_since_ms": gave.before.since_ms} for gave in done]
+        connection.execute(sa.delete(t.deployments).where(*here), old_keys)
+    # What the file itself says of a stay comes in as a row of its own.
+    if rest := [stay_row(gave.now) for gave in done if gave.now is not None and not gave.as_said]:
+        connection.execute(sa.insert(t.deployments), rest)
     return tuple(done)
 
 

@@ -80,6 +80,15 @@ def test_moving_a_device_does_not_change_what_it_is(registry: Registry) -> None:
     assert (device.codec, device.activation) == ("klimanetz", "otaa")
 
 
+def test_an_empty_cell_does_not_erase_a_key(registry: Registry) -> None:
+    keys = "00112233445566778899aabbccddeeff"
+    header = "device,activation,dev_eui,join_eui,app_key,codec\n"
+    imports.import_devices(registry, f"{header}a,otaa,70b3d57ed0000001,70b3d57ed0000000,{keys},\n".encode())
+    before = registry.by_name("a")
+    assert imports.import_devices(registry, f"{header}a,otaa,70b3d57ed0000001,,,\n".encode()).unchanged == 1
+    assert registry.by_name("a") == before
+
+
 def test_a_session_need_not_be_said_again(registry: Registry) -> None:
     keys = "00112233445566778899aabbccddeeff"
     full = f"device,activation,dev_addr,nwk_skey,app_skey\nabp-1,abp,260b0001,{keys},{keys}\n"
