@@ -34,6 +34,8 @@ def sentence_of(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, DBAPIError):
         return f"the registry's database failed: {error.orig}"
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return "a registry on PostgreSQL needs its driver; pip install 'klimanetz[postgresql]'"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full; free some space and start again, nothing that was captured is lost"
     if isinstance(error, OSError) and error.filename is not None:

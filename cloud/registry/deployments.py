@@ -52,12 +52,17 @@ class Whereabouts:
         return min((start for start in self._starts.get(device, ()) if start > time_ms), default=None)
 
 
-def overlap(stays: Iterable[Stay]) -> tuple[Stay, Stay] | None:
-    """Two stays of one device that overlap, or None. An assumed start takes all that came before."""
-    last: dict[str, Stay] = {}
+def overlaps(stays: Iterable[Stay]) -> list[tuple[Stay, Stay]]:
+    """Stays that overlap with an earlier one of their device, as pairs. An assumed start takes all that came before."""
+    found = []
+    longest: dict[str, Stay] = {}  # of those that began already, the one that ends last
     for stay in sorted(stays, key=lambda s: (s.device, not s.assumed_start, s.since_ms)):
-        before = last.get(stay.device)
-        if before is not None and (before.until_ms is None or before.until_ms > stay.since_ms or stay.assumed_start):
-            return before, stay
-        last[stay.device] = stay
-    return None
+        before = longest.get(stay.device)
+        if before is None:
+            longest[stay.device] = stay
+            continue
+        if before.until_ms is None or before.until_ms > stay.since_ms or stay.assumed_start:
+            found.append((before, stay))
+        if before.until_ms is not None and (stay.until_ms is None or stay.until_ms > before.until_ms):
+            longest[stay.device] = stay
+    return found

@@ -1,40 +1,40 @@
 """Take registry files over: idempotent, all or nothing, every bad row named.
 
-What the file leaves empty stays as it is where emptiness would destroy something (keys); all else is as the file says.
+Each file goes through all checks before it is refused, so that one answer names all that is wrong with it. What a row
+means beside what is known already: `files`; how stays make room for each other: `stays`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from cloud.calendar import zone_of
 from cloud.registry import files
 from cloud.registry import tables as t
-from cloud.registry.files import BadRow, FileRefused
+from cloud.registry.files import DeviceRow, Row
 from cloud.registry.registry import Registry, bump, load_stays, rows
-from cloud.registry.stays import check_overlap, give_way, place, stay_of, stay_row
-from schemas.models import Activation, Device
-
-_KEYS = ("dev_eui", "join_eui", "app_key", "dev_addr", "nwk_skey", "app_skey")
+from cloud.registry.stays import GaveWay, check_overlaps, give_way, place, resolve, stay_row
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, in rows."""
+    """What an import did, in rows; and which assumed stays gave way to what the file knows."""
 
     added: int
     changed: int
     unchanged: int
+    gave_way: tuple[GaveWay, ...] = field(default=(), compare=False)
 
 
 def import_stations(registry: Registry, data: bytes) -> Imported:
     """Add and change stations. Raises FileRefused."""
-    parsed = files.stations(data)
     with registry.engine.begin() as connection:
-        result = _upsert(connection, t.stations, [station.model_dump() for _, station in parsed])
+        parsed = files.stations(data, {row["station"]: row for row in rows(connection, t.stations)})
+        files.refuse_bad(parsed)
+        result = _upsert(connection, t.stations, [row.value.model_dump() for row in parsed if row.value])
         if result.added or result.changed:
             bump(connection)
     return result
@@ -42,13 +42,15 @@ def import_stations(registry: Registry, data: bytes) -> Imported:
 
 def import_devices(registry: Registry, data: bytes) -> Imported:
     """Add and change devices; `station` opens a deployment from now. Raises FileRefused."""
-    parsed = files.devices(data)
     with registry.engine.begin() as connection:
-        _check_stations(connection, [(line, row.station) for line, row in parsed if row.station])
-        _check_euis(connection, [(line, row.device) for line, row in parsed])
-        result = _upsert(connection, t.devices, [row.device.model_dump(mode="json") for _, row in parsed], keep=_KEYS)
-        _check_sessions(connection, [(line, row.device) for line, row in parsed])
-        moved = place(connection, {row.device.device: row.station for _, row in parsed}, registry.now_ms())
+        known = {row["device"]: row for row in rows(connection, t.devices)}
+        parsed = files.devices(data, known)
+        _check_euis(parsed, {row["dev_eui"]: name for name, row in known.items() if "dev_eui" in row})
+        _check_registered(connection, parsed, "station")
+        files.refuse_bad(parsed)
+        taken = [row.value for row in parsed if row.value]
+        result = _upsert(connection, t.devices, [row.device.model_dump(mode="json") for row in taken])
+        moved = place(connection, {row.device.device: row.station for row in taken}, registry.now_ms())
         if result.added or result.changed or moved:
             bump(connection)
     return result
@@ -58,29 +60,21 @@ def import_deployments(registry: Registry, data: bytes) -> Imported:
     """Add and change deployments; two of one device must not overlap. Raises FileRefused."""
     parsed = files.deployments(data)
     with registry.engine.begin() as connection:
-        _check_stations(connection, [(line, row.station) for line, row in parsed])
-        known = {row["device"] for row in rows(connection, t.devices)}
-        missing = [BadRow(n, f"device '{r.device}' is not registered") for n, r in parsed if r.device not in known]
-        if missing:
-            raise FileRefused(missing)
-        zones = {row["station"]: ZoneInfo(row["timezone"]) for row in rows(connection, t.stations)}
+        _check_registered(connection, parsed, "station")
+        _check_registered(connection, parsed, "device")
+        zones = {row["station"]: zone_of(row["timezone"]) for row in rows(connection, t.stations)}
         old = load_stays(connection)
-        assumed = {stay.device: stay.since_ms for stay in old if stay.assumed_start}
-        now_ms = registry.now_ms()
-        stays = [
-            (line, stay_of(line, row, zones[row.station], assumed.get(row.device, now_ms))) for line, row in parsed
-        ]
-        check_overlap(old, stays)
-        give_way(connection, assumed, {(stay.device, stay.since_ms) for _, stay in stays})
+        stays = resolve(parsed, old, zones, registry.now_ms())
+        check_overlaps(old, stays)
+        files.refuse_bad(parsed)
+        gave_way = give_way(connection, old, [stay for _, stay in stays])
         result = _upsert(connection, t.deployments, [stay_row(stay) for _, stay in stays])
         if result.added or result.changed:
             bump(connection)
-    return result
+    return Imported(result.added, result.changed, result.unchanged, gave_way)
 
 
-def _upsert(
-    connection: Connection, table: sa.Table, new: Sequence[dict[str, Any]], keep: Sequence[str] = ()
-) -> Imported:
+def _upsert(connection: Connection, table: sa.Table, new: Sequence[dict[str, Any]]) -> Imported:
     keys = [column.name for column in table.primary_key]
     old = {tuple(row[k] for k in keys): row for row in map(dict, connection.execute(sa.select(table)).mappings())}
     added, changed = [], []
@@ -88,44 +82,34 @@ def _upsert(
         before = old.get(tuple(row[k] for k in keys))
         if before is None:
             added.append(row)
-            continue
-        after = {name: before[name] if value is None and name in keep else value for name, value in row.items()}
-        if after != before:
-            changed.append(after)
+        elif row != before:
+            changed.append(row)
     if added:
         connection.execute(sa.insert(table), added)
-    for row in changed:
-        connection.execute(sa.update(table).where(*(table.c[k] == row[k] for k in keys)).values(row))
+    if changed:  # all in one statement: with a database on another machine each would be a journey
+        here = [table.c[k] == sa.bindparam(f"key_{k}") for k in keys]
+        rest = {c.name: sa.bindparam(f"new_{c.name}", type_=c.type) for c in table.c if c.name not in keys}
+        names = {f"key_{k}": k for k in keys} | {f"new_{name}": name for name in rest}
+        connection.execute(
+            sa.update(table).where(*here).values(rest), [{p: row[n] for p, n in names.items()} for row in changed]
+        )
     return Imported(len(added), len(changed), len(new) - len(added) - len(changed))
 
 
-def _check_stations(connection: Connection, named: Sequence[tuple[int, str]]) -> None:
-    known = set(connection.execute(sa.select(t.stations.c.station)).scalars())
-    bad = [
-        BadRow(line, f"station '{s}' is not registered; import stations first") for line, s in named if s not in known
-    ]
-    if bad:
-        raise FileRefused(bad)
+def _check_registered(connection: Connection, parsed: Sequence[Row[Any]], what: str) -> None:
+    """The stations or devices that rows name; also those of rows that are bad already, if they can be read."""
+    table = {"station": t.stations, "device": t.devices}[what]
+    known = {row[what] for row in rows(connection, table)}
+    for row in parsed:
+        name = row.cells.get(what)
+        if name and name not in known and not row.broken:
+            row.bad.append(f"{what} '{name}' is not registered; import {what}s first")
 
 
-def _check_euis(connection: Connection, named: Sequence[tuple[int, Device]]) -> None:
-    owners = {row["dev_eui"]: row["device"] for row in rows(connection, t.devices) if "dev_eui" in row}
-    bad = [
-        BadRow(line, f"dev_eui {device.dev_eui} already belongs to device '{owners[device.dev_eui]}'")
-        for line, device in named
-        if device.dev_eui and owners.get(device.dev_eui, device.device) != device.device
-    ]
-    if bad:
-        raise FileRefused(bad)
-
-
-def _check_sessions(connection: Connection, named: Sequence[tuple[int, Device]]) -> None:
-    """An ABP device with an address needs the keys of its session, from this file or from before."""
-    without = {
-        row["device"]
-        for row in rows(connection, t.devices)
-        if row["activation"] == Activation.ABP and "dev_addr" in row and "nwk_skey" not in row
-    }
-    bad = [BadRow(line, files.ABP_SESSION) for line, device in named if device.device in without]
-    if bad:
-        raise FileRefused(bad)
+def _check_euis(parsed: Sequence[Row[DeviceRow]], owners: dict[str, str]) -> None:
+    for row in parsed:
+        if row.value is None or not (eui := row.value.device.dev_eui):
+            continue
+        owner = owners.get(eui, row.value.device.device)
+        if owner != row.value.device.device:
+            row.bad.append(f"dev_eui {eui} already belongs to device '{owner}'")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.registry import tables as t
 from cloud.registry.deployments import Stay, Whereabouts
-from cloud.sql import open_database, reading
+from cloud.sql import DatabaseUrlError, open_database, reading
 from schemas.models import Activation, Device, Station
 
 SCOPES = ("read", "write", "admin")
@@ -154,4 +154,10 @@ def bump(connection: Connection) -> None:
 
 def open_registry(url: str, now_ms: Callable[[], int], stale_ms: int = 0) -> Registry:
     """Registry of `sqlite:////path` or `postgresql://…`. Raises DatabaseUrlError, DatabaseUnavailable."""
+    try:
+        sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):
+        raise DatabaseUrlError(
+            "the registry's address cannot be read: use postgresql://user:password@host:5432/name"
+        ) from None
     return Registry(open_database(url), now_ms, stale_ms)

@@ -9,12 +9,13 @@ import sys
 import typer
 
 from klimanetz import __version__
-from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services, sessions
+from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services, sessions, usage
 from klimanetz.failure import Failure, sentence_of
 
 app = typer.Typer(
     name="klimanetz",
     help="A city's climate readings, from the sensor to the people who use them.",
+    epilog="Example: klimanetz demo --stations 24; then klimanetz stations import stations.csv",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,7 +29,7 @@ app.add_typer(registry.deployments, name="deployments")
 app.add_typer(letters.dead_letters, name="dead-letters")
 app.add_typer(letters.unknown, name="unknown")
 app.add_typer(keys.app, name="keys")
-app.add_typer(lorawan.app, name="lorawan")
+app.add_typer(lorawan.app, name="lorawan", epilog=lorawan.EXAMPLE)
 app.add_typer(payload.app, name="payload")
 app.add_typer(sessions.app, name="sessions")
 
@@ -49,7 +50,14 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except usage.USAGE_ERROR as error:
+        sentence = usage.sentence_of(error)
+        if sentence is None:
+            error.show()  # type: ignore[attr-defined]
+        else:
+            print(f"klimanetz: {sentence}", file=sys.stderr)
+        sys.exit(2)
     except Failure as failure:
         print(f"klimanetz: {failure}", file=sys.stderr)
         sys.exit(failure.exit_code)
@@ -59,3 +67,4 @@ def main() -> None:
             raise
         print(f"klimanetz: {sentence}", file=sys.stderr)
         sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

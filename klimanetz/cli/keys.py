@@ -8,7 +8,7 @@ import typer
 
 from klimanetz import wiring
 
-app = typer.Typer(help="API keys.", no_args_is_help=True)
+app = typer.Typer(help="API keys.", epilog="Example: klimanetz keys create --scope read", no_args_is_help=True)
 
 
 class Scope(StrEnum):

@@ -3,47 +3,59 @@
 import csv
 import io
 import json
+import re
+from collections.abc import Mapping
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
 from cloud.registry.files import FileRefused
 from cloud.registry.tables import BY_EUI
 from klimanetz import wiring
+from klimanetz.cli import show
+from klimanetz.cli.existing import existing_registry, none_yet
 from klimanetz.failure import Failure, wrong_use
 
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 
-dead_letters = typer.Typer(help="Messages that were not readings.", no_args_is_help=True)
-unknown = typer.Typer(help="Devices that nobody has registered.", no_args_is_help=True)
+dead_letters = typer.Typer(
+    help="Messages that were not readings.",
+    epilog="Example: klimanetz dead-letters list --limit 20",
+    no_args_is_help=True,
+)
+unknown = typer.Typer(
+    help="Devices that nobody has registered.", epilog="Example: klimanetz unknown list", no_args_is_help=True
+)
 
 
 @dead_letters.command("list", epilog="Example: klimanetz dead-letters list --limit 20")
 def list_letters(limit: int = typer.Option(50, min=1, help="How many, newest first."), as_json: bool = JSON) -> None:
     """Show the newest messages that were put aside, with the reason."""
-    letters = wiring.Letters(_letters()).dead_letters(limit)
+    letters = _letters()
+    rows = [] if letters is None else wiring.Letters(letters).dead_letters(limit)
     if as_json:
-        print(json.dumps(letters, ensure_ascii=False))
-        return
-    _table(letters, ("id", "received", "device", "reason", "detail"), "no dead letters")
+        print(json.dumps(rows, ensure_ascii=False))
+    elif not rows:
+        print(none_yet() if letters is None else "no dead letters")
+    else:
+        columns = ("id", "received", "device", "reason", "detail")
+        show.table([_seconds(row, "received") for row in rows], columns, texts=("detail",), below="detail")
 
 
 @dead_letters.command("show", epilog="Example: klimanetz dead-letters show 17")
 def show_letter(number: int = typer.Argument(..., metavar="ID"), as_json: bool = JSON) -> None:
     """Show one message whole."""
-    letter = _letters().one(number)
+    letters = _letters()
+    letter = None if letters is None else letters.one(number)
     if letter is None:
         raise Failure(f"there is no dead letter {number}; `klimanetz dead-letters list` shows which there are")
-    shown = wiring.shown(letter)
+    whole = wiring.shown(letter)
     if as_json:
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json.dumps(whole, ensure_ascii=False))
         return
-    for name, value in shown.items():
-        print(f"{name + ':':12} {_plain(value)}")
+    for name, value in whole.items():
+        print(f"{name + ':':12} {show.plain(value)}")
 
 
 @dead_letters.command("replay", epilog="Example: klimanetz dead-letters replay 17 18")
@@ -54,7 +66,8 @@ def replay_letters(
     """Let a running `ingest` take messages again, after what was wrong has been mended."""
     if bool(numbers) == everything:
         raise wrong_use("name the letters by ID, or say --all")
-    count = _letters().want_replay(None if everything else numbers)
+    letters = _letters()
+    count = 0 if letters is None else letters.want_replay(None if everything else numbers)
     if not count:
         raise Failure("none of them is there, or all were replayed already")
     print(f"{count} will be taken again by a running `klimanetz ingest`")
@@ -71,6 +84,13 @@ def adopt(
     if (name := snapshot.name_of(device)) in snapshot.devices:
         under = f" as '{name}'" if name != device else ""
         raise Failure(f"'{device}' is registered already{under}; `klimanetz devices import` moves it")
+    if station not in snapshot.stations:
+        raise Failure(f"station '{station}' is not registered; `klimanetz stations import` does that")
+    if all(row["device"] != device for row in DeadLetters(registry.engine).unknown()):
+        raise Failure(
+            f"nothing has come from '{device}'; `klimanetz unknown list` shows who sends, and "
+            "`klimanetz devices import` registers a device before it does"
+        )
     row = io.StringIO()
     eui = device.removeprefix(BY_EUI) if device.startswith(BY_EUI) else ""
     csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
@@ -84,28 +104,22 @@ def adopt(
 @unknown.command("list", epilog="Example: klimanetz unknown list")
 def list_unknown(as_json: bool = JSON) -> None:
     """Show devices that nobody has registered; their messages wait and are stored once somebody does."""
-    rows = wiring.Letters(_letters()).unknown()
+    letters = _letters()
+    rows = [] if letters is None else wiring.Letters(letters).unknown()
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
-        return
-    _table(rows, ("device", "messages", "first", "last"), "every device that sends is registered")
+    elif not rows:
+        print(none_yet() if letters is None else "every device that sends is registered")
+    else:
+        show.table([_seconds(row, "first", "last") for row in rows], ("device", "messages", "first", "last"))
 
 
-def _letters() -> DeadLetters:
-    return DeadLetters(wiring.registry(wiring.settings()).engine)
+def _letters() -> DeadLetters | None:
+    """None where there is no database yet, and so no letter."""
+    registry = existing_registry()
+    return None if registry is None else DeadLetters(registry.engine)
 
 
-def _table(rows: list[dict[str, object]], columns: tuple[str, ...], empty: str) -> None:
-    if not rows:
-        print(empty)
-        return
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(_plain(row[c])) for c in columns))
-    Console().print(table)
-
-
-def _plain(value: object) -> str:
-    """What a stranger sent, without what would move the cursor of a terminal or colour it."""
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+def _seconds(row: Mapping[str, object], *times: str) -> dict[str, object]:
+    """For people the second is enough."""
+    return {**row, **{name: re.sub(r"\.\d+Z$", "Z", str(row[name])) for name in times}}

@@ -17,13 +17,15 @@ from schemas.models import utc_text
 from schemas.quantities import BY_NAME
 from schemas.wire import STATUS_FLAGS, TIME_SOURCES
 
-app = typer.Typer(help="Explain and make device payloads.", no_args_is_help=True, add_completion=False)
-
 DECODE_EXAMPLE = "Example: klimanetz payload decode 20a0933838e3b24640 12096cbf775870 --codec klimanetz --json"
 ENCODE_EXAMPLE = (
     "Example: klimanetz payload encode air_temperature=3.42 soil_moisture@30cm=22.1"
     " --generation 1 --seq 4711 --time 2026-11-22T10:15:00Z --time-source ntp"
 )
+app = typer.Typer(
+    help="Explain and make device payloads.", epilog=DECODE_EXAMPLE, no_args_is_help=True, add_completion=False
+)
+
 CodecName = Annotated[
     str, typer.Option("--codec", metavar="NAME", help="klimanetz, cayenne-lpp, senml, vendor/device.")
 ]
@@ -85,12 +87,14 @@ def encode(
     unknown = sorted(set(status or ()) - set(STATUS_FLAGS))
     if unknown:
         _fail(f"unknown status '{unknown[0]}': one of {', '.join(STATUS_FLAGS)}", as_json, 2)
+    if time is not None and age is not None:
+        _fail("--time and --age say the same in two ways; give one of them", as_json, 2)
     reading = Decoded(
         values=_values(values, as_json),
         generation=generation,
         seq=seq,
         time_s=_time_s(time, as_json),
-        age_s=None if time else age,
+        age_s=age,
         time_source=time_source or ("device" if time else "none"),
         uncertainty_s=uncertainty,
         status=tuple(status or ()),

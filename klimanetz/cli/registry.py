@@ -6,22 +6,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cloud.registry import exports, files, imports
 from cloud.registry.files import FileRefused
 from cloud.registry.registry import Registry
 from klimanetz import wiring
+from klimanetz.cli import show
+from klimanetz.cli.existing import existing_registry, none_yet
 from klimanetz.failure import Failure, wrong_use
 
 FILE = typer.Argument(..., help="CSV file in UTF-8, separated by commas or semicolons.", metavar="FILE.csv")
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 WITH_KEYS = typer.Option(False, "--with-keys", help="Also the LoRaWAN keys: keep that file safe.")
 
-stations = typer.Typer(help="Places that measure.", no_args_is_help=True)
-devices = typer.Typer(help="Hardware, and where it stands.", no_args_is_help=True)
-deployments = typer.Typer(help="Which device stood where, from when to when.", no_args_is_help=True)
+TEXTS = ("name", "shield", "lcz", "district", "note", "codec")
+SPARE = ("shield", "lcz", "elevation_m", "height_m", "district", "join_eui", "activation", "note")
+
+stations = typer.Typer(
+    help="Places that measure.", epilog="Example: klimanetz stations import stations.csv", no_args_is_help=True
+)
+devices = typer.Typer(
+    help="Hardware, and where it stands.", epilog="Example: klimanetz devices import devices.csv", no_args_is_help=True
+)
+deployments = typer.Typer(
+    help="Which device stood where, from when to when.",
+    epilog="Example: klimanetz deployments import deployments.csv",
+    no_args_is_help=True,
+)
 
 
 @stations.command("import", epilog="Example: klimanetz stations import stations.csv")
@@ -45,19 +56,19 @@ def import_deployments(file: Path = FILE, as_json: bool = JSON) -> None:
 @stations.command("list", epilog="Example: klimanetz stations list --json")
 def list_stations(as_json: bool = JSON) -> None:
     """Show the stations."""
-    _list(exports.station_rows(_registry()), files.STATION_COLUMNS[:9], as_json, "stations")
+    _list("stations", exports.station_rows, files.STATION_COLUMNS[:9], as_json)
 
 
 @devices.command("list", epilog="Example: klimanetz devices list --json")
 def list_devices(as_json: bool = JSON) -> None:
     """Show the devices, without their keys."""
-    _list(exports.device_rows(_registry()), exports.WITHOUT_KEYS, as_json, "devices")
+    _list("devices", exports.device_rows, exports.WITHOUT_KEYS, as_json)
 
 
 @deployments.command("list", epilog="Example: klimanetz deployments list --json")
 def list_deployments(as_json: bool = JSON) -> None:
     """Show which device stood where."""
-    _list(exports.deployment_rows(_registry()), files.DEPLOYMENT_COLUMNS, as_json, "deployments")
+    _list("deployments", exports.deployment_rows, files.DEPLOYMENT_COLUMNS, as_json)
 
 
 @stations.command("export", epilog="Example: klimanetz stations export > stations.csv")
@@ -79,7 +90,10 @@ def export_deployments() -> None:
 
 
 def _registry() -> Registry:
-    return wiring.registry(wiring.settings())
+    registry = existing_registry()
+    if registry is None:
+        raise Failure(none_yet())
+    return registry
 
 
 def _import(file: Path, take: Callable[[Registry, bytes], imports.Imported], what: str, as_json: bool) -> None:
@@ -89,15 +103,21 @@ def _import(file: Path, take: Callable[[Registry, bytes], imports.Imported], wha
         raise wrong_use(f"{file} cannot be read: {error.strerror}") from None
     settings = wiring.settings()
     try:
-        done = take(wiring.registry(settings), data)
+        with show.patience(f"{what} from {file.name}"):
+            done = take(wiring.registry(settings), data)
     except FileRefused as refused:
         _show_refused(file, refused, as_json)
         raise typer.Exit(1) from None
     if as_json:
-        print(json.dumps({"added": done.added, "changed": done.changed, "unchanged": done.unchanged}))
+        answer: dict[str, object] = {"added": done.added, "changed": done.changed, "unchanged": done.unchanged}
+        if done.gave_way:
+            answer["gave_way"] = [str(gave) for gave in done.gave_way]
+        print(json.dumps(answer, ensure_ascii=False))
     else:
         counts = f"{done.added} added, {done.changed} changed, {done.unchanged} unchanged"
         print(f"{what}: {counts} in {_without_password(settings.registry)}")
+        for gave in done.gave_way:
+            print(f"  {gave}")
 
 
 def _show_refused(file: Path, refused: FileRefused, as_json: bool) -> None:
@@ -116,14 +136,15 @@ def _without_password(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-def _list(rows: list[exports.Row], columns: Sequence[str], as_json: bool, what: str) -> None:
+def _list(what: str, rows_of: Callable[[Registry], list[exports.Row]], columns: Sequence[str], as_json: bool) -> None:
+    registry = existing_registry()
+    rows = [] if registry is None else rows_of(registry)
     if as_json:
         print(json.dumps([{c: row.get(c) for c in columns} for row in rows], ensure_ascii=False))
-        return
-    if not rows:
-        raise Failure(f"no {what} are registered; `klimanetz {what} import FILE.csv` does that")
-    used = [c for c in columns if any(row.get(c) not in (None, "") for row in rows)]
-    table = Table(*used, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in used))
-    Console().print(table)
+    elif registry is None:
+        print(none_yet())
+    elif not rows:
+        print(f"no {what} are registered; `klimanetz {what} import FILE.csv` does that")
+    else:
+        used = [c for c in columns if any(row.get(c) not in (None, "") for row in rows)]
+        show.table(rows, used, texts=TEXTS, spare=SPARE)

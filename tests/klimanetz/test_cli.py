@@ -66,6 +66,16 @@ def test_registry_files_there_and_back(shell: Shell) -> None:
     assert "kn-0007" in shell("devices", "list").stdout
 
 
+def test_what_gave_way_to_a_file_is_said(shell: Shell) -> None:
+    shell("stations", "import", "stations.csv")
+    shell("devices", "import", "devices.csv")
+    (shell.folder / "past.csv").write_text("station,device,from,to\nmarktplatz,kn-0007,2025-01-01,2025-02-01\n")
+    done = shell.json("deployments", "import", "past.csv")
+    assert done["gave_way"] == ["'kn-0007' at 'marktplatz' begins 2025-01-31T23:00:00Z now, where the file's stays end"]
+    assert [stay["to"] for stay in shell.json("deployments", "list")] == ["2025-01-31T23:00:00Z", None]
+    assert "gave_way" not in shell.json("deployments", "import", "past.csv")
+
+
 def test_bad_rows_are_named(shell: Shell) -> None:
     (shell.folder / "bad.csv").write_text(STATIONS + "x y,X,1,2\nz,Z,north,2\n")
     said = failed(shell("stations", "import", "bad.csv"), 1)
@@ -81,15 +91,21 @@ def test_bad_rows_are_named(shell: Shell) -> None:
     ("arguments", "environment", "code", "says"),
     [
         (("stations", "import", "gone.csv"), {}, 2, "gone.csv cannot be read: No such file"),
-        (("stations", "list"), {}, 1, "no stations are registered; `klimanetz stations import FILE.csv` does that"),
+        (("stations", "export"), {}, 1, "there is no registry yet at sqlite:///"),
         (("stations", "list"), {"KLIMANETZ_STOER": "x"}, 2, "KLIMANETZ_STOER is not a setting"),
         (("stations", "list"), {"KLIMANETZ_REGISTRY": "mysql://x"}, 2, "KLIMANETZ_REGISTRY is 'mysql://x': use sqlite"),
-        (("stations", "list"), {"KLIMANETZ_REGISTRY": "sqlite:////proc/x/r.db"}, 1, "cannot be made"),
+        (("keys", "create", "--scope", "read"), {"KLIMANETZ_REGISTRY": "sqlite:////proc/x/r.db"}, 1, "cannot be made"),
+        (
+            ("stations", "list"),
+            {"KLIMANETZ_REGISTRY": "postgresql://host:port/x"},
+            2,
+            "address cannot be read: use postgresql",
+        ),
         (("dead-letters", "show", "7"), {}, 1, "there is no dead letter 7"),
         (("dead-letters", "replay"), {}, 2, "name the letters by ID, or say --all"),
         (("unknown", "adopt", "kn-9", "--station", "gone"), {}, 1, "station 'gone' is not registered"),
-        (("keys", "create", "--scope", "god"), {}, 2, "god"),
-        (("demo", "--stations", "0"), {}, 2, "--stations"),
+        (("payload", "decode", "zz"), {}, 2, "this is not hexadecimal"),
+        (("payload", "encode", "co2=4", "--age", "5", "--time", "2026-01-01T00:00Z"), {}, 2, "--time and --age"),
         (("demo", "--data", "stations.csv"), {}, 2, "is a file; name a folder"),
         (("ingest",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
         (("api",), {"KLIMANETZ_STORE": "influxdb://127.0.0.1:1/o/b"}, 2, "KLIMANETZ_INFLUX_TOKEN"),
@@ -101,6 +117,110 @@ def test_what_goes_wrong_is_one_sentence(
     shell: Shell, arguments: tuple[str, ...], environment: dict[str, str], code: int, says: str
 ) -> None:
     assert says in failed(shell(*arguments, **environment), code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("demo --stations 0", "invalid value for '--stations': use at least 1; `klimanetz demo --help` shows how"),
+        ("demo --port 65536", "invalid value for '--port': use at most 65535; `klimanetz demo --help` shows how"),
+        ("demo --stations x", "invalid value for '--stations': use a whole number; `klimanetz demo --help` shows how"),
+        ("demo --history x", "invalid value for '--history': use a number; `klimanetz demo --help` shows how"),
+        (
+            "keys create --scope god",
+            "invalid value for '--scope': 'god' is not one of 'read', 'write', 'admin'; `klimanetz keys create --help`",
+        ),
+        ("keys create", "option '--scope' is missing: one of read, write, admin; `klimanetz keys create --help`"),
+        ("stations import", "argument 'FILE.csv' is missing; `klimanetz stations import --help` shows how"),
+        ("stations list --foo", "no such option: --foo; `klimanetz stations list --help` shows how"),
+        ("nix", "no such command 'nix'; `klimanetz --help` shows how"),
+        ("keys creat", "no such command 'creat', perhaps 'create'; `klimanetz keys --help` shows how"),
+        ("devices export x", "got unexpected extra argument(s) (x); `klimanetz devices export --help` shows how"),
+        (
+            "lorawan decode 00 --app-key zz",
+            "invalid value for '--app-key': a key is 32 hex digits, and this is not hexadecimal;",
+        ),
+        ("dead-letters show x", "invalid value for 'ID': use a whole number; `klimanetz dead-letters show --help`"),
+    ],
+)
+def test_wrong_use_is_one_sentence(shell: Shell, arguments: str, sentence: str) -> None:
+    done = shell(*arguments.split())
+    said = failed(done, 2)
+    assert (said.count("\n"), done.stdout) == (1, "")
+    assert said.startswith(f"klimanetz: {sentence}")
+
+
+@pytest.mark.parametrize("command", ["demo", "stations list", "payload encode", "lorawan decode", "unknown adopt"])
+def test_every_command_says_wrong_use_the_same_way(shell: Shell, command: str) -> None:
+    said = failed(shell(*command.split(), "--no-such"), 2)
+    assert said == f"klimanetz: no such option: --no-such; `klimanetz {command} --help` shows how\n"
+
+
+def test_a_group_without_a_command_shows_its_help(shell: Shell) -> None:
+    done = shell("stations")
+    assert done.returncode == 2
+    assert "import" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+LISTS = (
+    ("stations", "list"),
+    ("devices", "list"),
+    ("deployments", "list"),
+    ("dead-letters", "list"),
+    ("unknown", "list"),
+)
+
+
+@pytest.mark.parametrize("command", LISTS, ids=" ".join)
+def test_a_list_of_nothing_is_no_failure_and_makes_nothing(shell: Shell, command: tuple[str, ...]) -> None:
+    done = shell(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "there is no registry yet at sqlite:///" in done.stdout
+    assert "`klimanetz stations import FILE.csv` makes one" in done.stdout
+    assert shell.json(*command) == []
+    for other in (("devices", "export"), ("dead-letters", "show", "1"), ("dead-letters", "replay", "--all")):
+        failed(shell(*other), 1)
+    assert not (shell.folder / "data").exists()
+    shell("keys", "create", "--scope", "read")  # now there is one, and it is empty
+    done = shell(*command)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    assert "no registry" not in done.stdout
+    assert shell.json(*command) == []
+
+
+def test_postgresql_without_its_driver(shell: Shell) -> None:
+    away = "raise ModuleNotFoundError(\"No module named 'psycopg'\", name='psycopg')\n"
+    (shell.folder / "psycopg.py").write_text(away)
+    done = shell("stations", "list", KLIMANETZ_REGISTRY="postgresql://127.0.0.1:1/x", PYTHONPATH=str(shell.folder))
+    assert "pip install 'klimanetz[postgresql]'" in failed(done, 1)
+
+
+def test_lists_in_a_pipe_are_whole(shell: Shell) -> None:
+    name = "device-with-a-long-name-" + "x" * 40
+    (shell.folder / "stations.csv").write_text(STATIONS.replace("Marktplatz", '"[/red] ' + "Platz " * 30 + '"'))
+    (shell.folder / "devices.csv").write_text(
+        f"device,station,dev_eui,join_eui,codec\n{name},marktplatz,70b3d57ed0000001,70b3d57ed0000000,dragino/lse01\n"
+    )
+    shell("stations", "import", "stations.csv")
+    shell("devices", "import", "devices.csv")
+    header, row = shell("devices", "list", COLUMNS="40").stdout.splitlines()
+    assert header.split() == ["device", "station", "activation", "dev_eui", "join_eui", "codec"]
+    assert row.split() == [name, "marktplatz", "otaa", "70b3d57ed0000001", "70b3d57ed0000000", "dragino/lse01"]
+    _, row = shell("stations", "list", COLUMNS="40").stdout.splitlines()
+    assert ("[/red] " + "Platz " * 30).strip() in row
+
+
+def test_only_what_sends_can_be_adopted(shell: Shell) -> None:
+    shell("stations", "import", "stations.csv")
+    parts = ingest_parts.make(shell.folder, registry_url=f"sqlite:///{shell.folder / 'data' / 'registry.db'}")
+    parts.take(ingest_parts.message(ingest_parts.reading("kn-9"), device="kn-9"))
+    said = failed(shell("unknown", "adopt", "kn-10", "--station", "marktplatz"), 1)
+    assert "nothing has come from 'kn-10'; `klimanetz unknown list` shows who sends" in said
+    assert "`klimanetz devices import`" in said
+    assert "'kn-9' stands at 'marktplatz'" in shell("unknown", "adopt", "kn-9", "--station", "marktplatz").stdout
+    assert {"kn-9"} <= {device["device"] for device in shell.json("devices", "list")}
+    assert "kn-10" not in shell("devices", "list").stdout
 
 
 def test_dead_letters_show_whatever_a_stranger_sent(shell: Shell) -> None:
@@ -143,6 +263,7 @@ def test_keys_open_what_is_closed(shell: Shell) -> None:
 def test_every_command_has_help_with_an_example() -> None:
     def walk(command: Any, path: str) -> int:
         if hasattr(command, "commands"):
+            assert "Example: " in (command.epilog or ""), f"{path} --help shows no example"
             return sum(walk(inner, f"{path} {name}") for name, inner in command.commands.items())
         assert command.help, f"{path} --help says nothing"
         assert "Example: " in (command.epilog or ""), f"{path} --help shows no example"
