@@ -211,10 +211,11 @@ class Radio:
         note_read(one.device or "", one.read, self._counters, self._faults)
         if one.outcome is Outcome.UNKNOWN_DEVICE:
             unknown = self._counters.unknown_devices
-            if one.detail in unknown or len(unknown) < UNKNOWN_MAX:
+            listed = one.detail in unknown or len(unknown) < UNKNOWN_MAX
+            if listed:
                 unknown[one.detail] += 1
             line = "device with DevEUI %s wants to join and is not registered" % one.detail
-            self._faults.report("unknown" + one.detail, line)
+            self._faults.report("unknown" + (one.detail if listed else ""), line)  # anybody can invent DevEUIs
         elif one.outcome not in _NORMAL and not one.read.undecoded:  # of that there is a line already
             who = one.device or "a device"
             self._faults.report(one.outcome + who, "frame of %s: %s (%s)" % (who, one.outcome, one.detail))

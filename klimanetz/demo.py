@@ -163,7 +163,7 @@ class _Parts:
 
 def _register(fleet: Fleet, settings: Settings) -> None:
     """The way every station comes in: as registry files."""
-    registry = wiring.registry(settings)
+    registry = wiring.registry(settings, keys=True)
     stations = ["station,name,latitude,longitude,elevation_m,height_m,lcz,district"]
     devices = ["device,station,activation,dev_eui,join_eui,app_key,codec"]
     for identity in fleet.identities:

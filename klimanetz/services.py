@@ -47,7 +47,9 @@ async def gateway(
             address.set_result((bound[0], bound[1]))
         say(f"gateway: hears Semtech UDP on {bound[0]}:{bound[1]}")
 
-    await gateway_service.run(config, wiring.registry(settings, stale_ms=1000), wiring.seal(settings), ready, stop)
+    await gateway_service.run(
+        config, wiring.registry(settings, stale_ms=1000, keys=True), wiring.seal(settings), ready, stop
+    )
 
 
 async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.registry.registry import Registry, open_registry
+from cloud.registry.sealing import HIDDEN
 from cloud.sql import DatabaseUrlError
 from cloud.store import open_store
 from cloud.store.model import Store, StoreUrlError
@@ -34,9 +35,10 @@ def settings() -> Settings:
         raise wrong_use(str(error)) from None
 
 
-def registry(from_settings: Settings, stale_ms: int = 0) -> Registry:
+def registry(from_settings: Settings, stale_ms: int = 0, keys: bool = False) -> Registry:
+    """`keys`: with the devices' keys, for those who need them."""
     try:
-        return open_registry(from_settings.registry, now_ms, stale_ms)
+        return open_registry(from_settings.registry, now_ms, stale_ms, seal(from_settings) if keys else HIDDEN)
     except DatabaseUrlError as error:
         raise wrong_use(str(error)) from None
 

@@ -16,6 +16,7 @@ from cloud.registry import files
 from cloud.registry import tables as t
 from cloud.registry.files import DeviceRow, Row
 from cloud.registry.registry import Registry, bump, load_stays, rows
+from cloud.registry.sealing import Seal, opened, sealed
 from cloud.registry.stays import GaveWay, check_overlaps, give_way, place, resolve, stay_row
 
 
@@ -43,13 +44,14 @@ def import_stations(registry: Registry, data: bytes) -> Imported:
 def import_devices(registry: Registry, data: bytes) -> Imported:
     """Add and change devices; `station` opens a deployment from now. Raises FileRefused."""
     with registry.engine.begin() as connection:
-        known = {row["device"]: row for row in rows(connection, t.devices)}
+        seal = registry.seal
+        known = {row["device"]: opened(row, seal) for row in rows(connection, t.devices)}
         parsed = files.devices(data, known)
         _check_euis(parsed, {row["dev_eui"]: name for name, row in known.items() if "dev_eui" in row})
         _check_registered(connection, parsed, "station")
         files.refuse_bad(parsed)
         taken = [row.value for row in parsed if row.value]
-        result = _upsert(connection, t.devices, [row.device.model_dump(mode="json") for row in taken])
+        result = _upsert(connection, t.devices, [row.device.model_dump(mode="json") for row in taken], seal)
         moved = place(connection, {row.device.device: row.station for row in taken}, registry.now_ms())
         if result.added or result.changed or moved:
             bump(connection)
@@ -74,16 +76,20 @@ def import_deployments(registry: Registry, data: bytes) -> Imported:
     return Imported(result.added, result.changed, result.unchanged, gave_way)
 
 
-def _upsert(connection: Connection, table: sa.Table, new: Sequence[dict[str, Any]]) -> Imported:
+def _upsert(
+    connection: Connection, table: sa.Table, new: Sequence[dict[str, Any]], seal: Seal | None = None
+) -> Imported:
+    """`seal`: of a table with keys, which are compared open and written sealed."""
     keys = [column.name for column in table.primary_key]
-    old = {tuple(row[k] for k in keys): row for row in map(dict, connection.execute(sa.select(table)).mappings())}
+    found = map(dict, connection.execute(sa.select(table)).mappings())
+    old = {tuple(row[k] for k in keys): opened(row, seal) for row in found}
     added, changed = [], []
     for row in new:
         before = old.get(tuple(row[k] for k in keys))
         if before is None:
-            added.append(row)
+            added.append(sealed(row, seal))
         elif row != before:
-            changed.append(row)
+            changed.append(sealed(row, seal))
     if added:
         connection.execute(sa.insert(table), added)
     if changed:  # all in one statement: with a database on another machine each would be a journey

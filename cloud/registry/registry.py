@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.registry import tables as t
 from cloud.registry.deployments import Stay, Whereabouts
+from cloud.registry.sealing import Seal, opened
 from cloud.sql import DatabaseUrlError, open_database, reading
 from schemas.models import Activation, Device, Station
 
@@ -47,8 +48,9 @@ class Registry:
     that is away, so that a gateway goes on hearing.
     """
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int], stale_ms: int = 0) -> None:
+    def __init__(self, engine: Engine, now_ms: Callable[[], int], stale_ms: int = 0, seal: Seal | None = None) -> None:
         self.engine = engine
+        self.seal = seal
         self.now_ms = now_ms
         self.stale_ms = stale_ms
         self._asked_ms = 0
@@ -112,7 +114,7 @@ class Registry:
     def _load(self, revision: int) -> Snapshot:
         with self._read.connect() as connection:
             stations = [Station(**row) for row in rows(connection, t.stations)]
-            devices = [device_of(row) for row in rows(connection, t.devices)]
+            devices = [device_of(opened(row, self.seal)) for row in rows(connection, t.devices)]
             stays = load_stays(connection)
         by_addr: dict[str, list[Device]] = {}
         for device in devices:
@@ -152,12 +154,15 @@ def bump(connection: Connection) -> None:
         connection.execute(sa.insert(t.revision).values(id=1, number=1))
 
 
-def open_registry(url: str, now_ms: Callable[[], int], stale_ms: int = 0) -> Registry:
-    """Registry of `sqlite:////path` or `postgresql://…`. Raises DatabaseUrlError, DatabaseUnavailable."""
+def open_registry(url: str, now_ms: Callable[[], int], stale_ms: int = 0, seal: Seal | None = None) -> Registry:
+    """Registry of `sqlite:////path` or `postgresql://…`; without a seal keys are kept open.
+
+    Raises DatabaseUrlError, DatabaseUnavailable.
+    """
     try:
         sa.make_url(url)
     except (ValueError, sa.exc.ArgumentError):
         raise DatabaseUrlError(
             "the registry's address cannot be read: use postgresql://user:password@host:5432/name"
         ) from None
-    return Registry(open_database(url), now_ms, stale_ms)
+    return Registry(open_database(url), now_ms, stale_ms, seal)

@@ -33,10 +33,10 @@ devices = sa.Table(
     sa.Column("activation", sa.String(8), nullable=False),
     sa.Column("dev_eui", sa.String(16), unique=True),
     sa.Column("join_eui", sa.String(16)),
-    sa.Column("app_key", sa.String(32)),
+    sa.Column("app_key", sa.String(200)),
     sa.Column("dev_addr", sa.String(8), index=True),
-    sa.Column("nwk_skey", sa.String(32)),
-    sa.Column("app_skey", sa.String(32)),
+    sa.Column("nwk_skey", sa.String(200)),
+    sa.Column("app_skey", sa.String(200)),
     sa.Column("codec", sa.String(100), nullable=False),
 )
 

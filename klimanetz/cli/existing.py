@@ -6,13 +6,13 @@ from cloud.registry.registry import Registry
 from klimanetz import wiring
 
 
-def existing_registry() -> Registry | None:
+def existing_registry(keys: bool = False) -> Registry | None:
     """The registry, None where nobody has made one yet."""
     settings = wiring.settings()
     path = settings.registry.removeprefix("sqlite:///")
     if settings.registry.startswith("sqlite:") and path != ":memory:" and not Path(path).exists():
         return None
-    return wiring.registry(settings)
+    return wiring.registry(settings, keys=keys)
 
 
 def none_yet() -> str:

@@ -79,7 +79,7 @@ def adopt(
     station: str = typer.Option(..., help="Where it stands; what it sent so far belongs there too."),
 ) -> None:
     """Register a device that sends already; its waiting readings are stored by a running `ingest`."""
-    registry = wiring.registry(wiring.settings())
+    registry = wiring.registry(wiring.settings(), keys=True)
     snapshot = registry.snapshot()
     if (name := snapshot.name_of(device)) in snapshot.devices:
         under = f" as '{name}'" if name != device else ""

@@ -80,7 +80,7 @@ def export_stations() -> None:
 @devices.command("export", epilog="Example: klimanetz devices export > devices.csv")
 def export_devices(with_keys: bool = WITH_KEYS) -> None:
     """Write devices.csv to stdout."""
-    sys.stdout.write(exports.devices_csv(_registry(), with_keys))
+    sys.stdout.write(exports.devices_csv(_registry(with_keys), with_keys))
 
 
 @deployments.command("export", epilog="Example: klimanetz deployments export > deployments.csv")
@@ -89,8 +89,8 @@ def export_deployments() -> None:
     sys.stdout.write(exports.deployments_csv(_registry()))
 
 
-def _registry() -> Registry:
-    registry = existing_registry()
+def _registry(keys: bool = False) -> Registry:
+    registry = existing_registry(keys)
     if registry is None:
         raise Failure(none_yet())
     return registry
@@ -104,7 +104,7 @@ def _import(file: Path, take: Callable[[Registry, bytes], imports.Imported], wha
     settings = wiring.settings()
     try:
         with show.patience(f"{what} from {file.name}"):
-            done = take(wiring.registry(settings), data)
+            done = take(wiring.registry(settings, keys=what == "devices"), data)
     except FileRefused as refused:
         _show_refused(file, refused, as_json)
         raise typer.Exit(1) from None

@@ -239,7 +239,7 @@ def test_join_readings_acknowledgement(broker: Broker, listener: Listener, tmp_p
         assert readings[0]["link"]["gateways"] == [EUI, OTHER_EUI]
         assert listener.messages.empty()
         listener.publish("klimanetz/v1/ack/kn-0001", {"stored": [[1, 1, 2]]})
-        running.until(lambda c: c.acknowledged == 2)
+        running.until(lambda c: c.acknowledged == c.published == 2)
         assert (running.counters.readings, running.counters.published, running.counters.frames) == (2, 2, 3)
         assert running.counters.outcomes == {"join": 1, "readings": 2}
     with gateway(broker.port, tmp_path):  # nothing is left to be said again

@@ -1,5 +1,6 @@
 """Keys at rest: what is stored says nothing, and opens only for whom it was sealed."""
 
+import sqlite3
 import stat
 import threading
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloud.registry import exports, imports
+from cloud.registry.registry import open_registry
+from cloud.registry.sealing import HIDDEN
 from edge.lorawan.control import Control
 from edge.lorawan.session import Session
 from gateway.database import Database
@@ -68,3 +72,37 @@ def test_no_session_key_lies_open(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="another secret"):
         Sessions(again, Seal("another secret of some length")).get("kn-1", 3)
     again.close()
+
+
+def test_no_device_key_lies_open(tmp_path: Path) -> None:
+    url, one = f"sqlite:///{tmp_path / 'registry.db'}", Seal("a secret of some length")
+    registry = open_registry(url, lambda: 0, seal=one)
+    imports.import_stations(registry, b"station,name,latitude,longitude\nhalle,Halle,51.48,11.97\n")
+    header = "device,station,activation,dev_eui,join_eui,app_key,dev_addr,nwk_skey,app_skey\n"
+    data = (
+        f"{header}kn-1,halle,otaa,70b3d57ed0000001,0000000000000001,{NWK},,,\nkn-2,halle,abp,,,,01020304,{NWK},{APP}\n"
+    )
+    assert imports.import_devices(registry, data.encode()).added == 2
+    assert imports.import_devices(registry, data.encode()).unchanged == 2, "the same keys, however they are sealed"
+    for path in tmp_path.iterdir():
+        assert NWK.encode() not in path.read_bytes()
+    assert registry.by_name("kn-1").app_key == NWK  # type: ignore[union-attr]
+    assert registry.by_dev_addr("01020304")[0].app_skey == APP
+    assert exports.devices_csv(registry, True).count(NWK) == 2
+    for_answers = open_registry(url, lambda: 0, seal=HIDDEN)
+    assert for_answers.by_name("kn-1").app_key is None  # type: ignore[union-attr]
+    assert for_answers.by_dev_addr("01020304")[0].nwk_skey is None
+    with pytest.raises(Failure, match="another secret"):
+        open_registry(url, lambda: 0, seal=Seal("another secret of some length")).by_name("kn-1")
+
+
+def test_keys_of_before_are_read_and_sealed_when_they_are_written(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    plain = open_registry(url, lambda: 0)
+    row = b"device,dev_eui,join_eui,app_key,codec\nkn-1,70b3d57ed0000001,0000000000000001,%s,%s\n"
+    imports.import_devices(plain, row % (NWK.encode(), b"klimanetz"))
+    now = open_registry(url, lambda: 0, seal=Seal("a secret of some length"))
+    assert now.by_name("kn-1").app_key == NWK  # type: ignore[union-attr]
+    imports.import_devices(now, row % (NWK.encode(), b"senml"))
+    stored = sqlite3.connect(tmp_path / "registry.db").execute("SELECT app_key FROM device").fetchone()[0]
+    assert stored.startswith(seal.PREFIX)
