@@ -119,3 +119,21 @@ def test_dead_letters(url: str, tmp_path: Path) -> None:
     parts.ledger.prune(ingest_parts.NOW_MS + 1)
     assert [x["device"] for x in box.newest(1000)] == [eui]
     parts.registry.engine.dispose()
+
+
+def test_registry_files(url: str) -> None:
+    """Changed in bulk, cells cleared, an assumed stay shortened."""
+    registry = open_registry(url, lambda: ingest_parts.NOW_MS)
+    header = b"station,name,latitude,longitude,height_m,private\n"
+    imports.import_stations(registry, header + b"a,A,1,2,3.5,yes\nb,B,1,2,3.5,yes\n")
+    changed = header + b"a,A,1,2,,yes\nb,BB,1,2,4,\n"
+    assert imports.import_stations(registry, changed) == imports.Imported(0, 2, 0)
+    assert imports.import_stations(registry, changed) == imports.Imported(0, 0, 2)
+    assert [(s.height_m, s.private) for s in registry.stations()] == [(None, True), (4.0, False)]
+    imports.import_devices(registry, b"device,station\nkn-1,a\nkn-2,b\n")
+    past = b"station,device,from,to\nb,kn-1,2025-01-01,2025-02-01\na,kn-2,2025-01-01,2025-02-01\n"
+    assert len(imports.import_deployments(registry, past).gave_way) == 2
+    assert [(s.station, s.until_ms is None) for s in registry.stays()] == [
+        ("b", False), ("a", True), ("a", False), ("b", True),
+    ]  # fmt: skip
+    registry.engine.dispose()
