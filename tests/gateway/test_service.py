@@ -263,21 +263,6 @@ def test_the_broker_is_away(broker: Broker, listener: Listener, tmp_path: Path) 
         assert running.counters.connections == 2
 
 
-def test_what_comes_now_is_not_held_up_by_what_waits(broker: Broker, listener: Listener, tmp_path: Path) -> None:
-    waiting = 40_000
-    database = Database(tmp_path / "spool")
-    text = '{"device": "kn-0002", "generation": 1, "seq": 0, "time": "2026-11-01T00:00:00Z", "values": {"battery": 3}}'
-    old = Reading.model_validate_json(text)
-    with database.transaction():
-        Spool(database).add(old.model_copy(update={"seq": seq}) for seq in range(waiting))
-    database.close()
-    with gateway(broker.port, tmp_path) as running:
-        Forwarder(running.address).push_and_wait(rxpk(abp_on_air().uplink(payload(waiting), 1)))
-        seqs = [reading["seq"] for reading in listener.readings(waiting + 1)]
-    assert seqs.index(waiting) < waiting, "live before the end of the backlog"
-    assert [seq for seq in seqs if seq != waiting] == list(range(waiting)), "the backlog in order"
-
-
 def test_a_gateway_that_starts_without_a_broker(broker: Broker, tmp_path: Path) -> None:
     broker.stop()
     with gateway(broker.port, tmp_path) as running:
