@@ -10,6 +10,11 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a busy machine is no fault of what is tested
+# What is tested looks the same wherever the tests run: on a dumb terminal, in a narrow one, without colours.
+os.environ["TERM"] = "xterm-256color"
+for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE = os.environ.get("KLIMANETZ_TEST_REQUIRE_ALL") == "1"
 _missing: dict[str, str] = {}
