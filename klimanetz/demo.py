@@ -20,7 +20,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cloud.ingest.rawlog import locked
+from cloud.filelock import locked
 from cloud.mqtt import MqttUrl
 from cloud.registry import imports
 from gateway.lorawan.aes import aes

@@ -15,12 +15,8 @@ from typing import IO
 
 import zstandard
 
+from cloud.filelock import locked
 from cloud.ingest.message import Message
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _HEAD = struct.Struct("<QQ?HI")  # received_ms, replayed_ms, retained, length of topic, length of payload
 _SCHEMA = """
@@ -109,16 +105,6 @@ def _lock(path: Path) -> IO[str]:
         sentence = f"another process uses {path.parent}; give each its own KLIMANETZ_INSTANCE and KLIMANETZ_SPOOL"
         raise RawLogUnavailable(sentence)
     return held
-
-
-def locked(file: IO[str]) -> bool:
-    """Take a file for this process, until it closes it or ends; False when another process has it."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
 
 
 def pack(messages: Sequence[Message]) -> bytes:

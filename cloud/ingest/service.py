@@ -189,9 +189,7 @@ class Ingest:
         """Say what is stored; what cannot be said now is said when the broker is back."""
         for device, generations in report.acks.items():
             for generation, seqs in generations.items():
-                unsaid = self._unsaid.setdefault((device, generation), Intervals())
-                for first, last in seqs:
-                    unsaid.add(first, last)
+                self._owe((device, generation), seqs)
         await self._say_stored()
 
     async def _say_stored(self) -> None:
@@ -212,9 +210,13 @@ class Ingest:
         except (aiomqtt.MqttError, TimeoutError) as error:
             log.warning("some acknowledgements were not sent, they are said again: %s", error or "the broker is slow")
             for key, seqs in saying.items():
-                unsaid = self._unsaid.setdefault(key, Intervals())
-                for first, last in seqs:
-                    unsaid.add(first, last)
+                self._owe(key, seqs)
+
+    def _owe(self, key: tuple[str, int], seqs: Intervals) -> None:
+        """An acknowledgement of a device's generation that is not said yet."""
+        unsaid = self._unsaid.setdefault(key, Intervals())
+        for first, last in seqs:
+            unsaid.add(first, last)
 
     async def _tend(self) -> None:
         """Once a minute: say how we are, forget what is old."""

@@ -7,17 +7,12 @@ a lock on a file beside the database, on PostgreSQL an advisory lock; both end w
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from cloud.filelock import locked
 from cloud.sql import reading
-
-try:
-    import fcntl
-except ImportError:  # Windows, where one ingest runs
-    fcntl = None  # type: ignore[assignment]
 
 _LOCK = 0x6B6C696E  # of PostgreSQL's advisory locks
 
@@ -34,14 +29,9 @@ def turn(engine: Engine) -> Iterator[None]:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK)))
         return
     with _lock_file(engine).open("w") as file:
-        _take(file)
+        locked(file, wait=True)
         yield
 
 
 def _lock_file(engine: Engine) -> Path:
     return Path(f"{engine.url.database}.turn")
-
-
-def _take(file: IO[str]) -> None:
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX)
