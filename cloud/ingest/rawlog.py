@@ -19,6 +19,7 @@ from cloud.filelock import locked
 from cloud.ingest.message import Message
 
 _HEAD = struct.Struct("<QQ?HI")  # received_ms, replayed_ms, retained, length of topic, length of payload
+UNIT_BYTES = 8 << 20  # of messages that are applied together, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
@@ -66,10 +67,21 @@ class RawLog:
         cursor = self._execute("INSERT INTO batch (received_ms, messages, body) VALUES (?, ?, ?)", row)
         return int(cursor.lastrowid or 0)
 
-    def after(self, batch: int) -> Batch | None:
-        """The first batch behind another, None at the end of the log."""
-        row = self._execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
-        return None if row is None else _batch(row)
+    def after(self, batch: int, most: int = 1) -> Batch | None:
+        """What comes behind a batch, None at the end of the log: one batch, or several with about `most` messages.
+
+        Applied together they cost the ledger one transaction; the id is that of the last.
+        """
+        messages: list[Message] = []
+        size = 0
+        while len(messages) < most and size < UNIT_BYTES:
+            row = self._execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
+            if row is None:
+                break
+            body = zstandard.decompress(row[1])
+            batch, size = row[0], size + len(body)
+            messages += unpack(body)
+        return Batch(batch, messages) if messages else None
 
     def backlog(self, batch: int) -> int:
         """How many messages wait behind a batch."""
@@ -93,10 +105,6 @@ class RawLog:
             self._alone.close()
 
 
-def _batch(row: tuple[int, bytes]) -> Batch:
-    return Batch(row[0], list(unpack(zstandard.decompress(row[1]))))
-
-
 def _lock(path: Path) -> IO[str]:
     """Hold the folder for this process."""
     held = path.open("w")
@@ -109,21 +117,26 @@ def _lock(path: Path) -> IO[str]:
 
 def pack(messages: Sequence[Message]) -> bytes:
     """Messages as one byte string."""
-    parts = []
-    for message in messages:
-        topic = message.topic.encode()
-        head = (message.received_ms, message.replayed_ms, message.retained, len(topic), len(message.payload))
-        parts += [_HEAD.pack(*head), topic, message.payload]
+    parts: list[bytes] = []
+    head = _HEAD.pack
+    for topic, payload, received_ms, retained, replayed_ms in messages:
+        name = topic.encode()
+        parts += (head(received_ms, replayed_ms, retained, len(name), len(payload)), name, payload)
     return b"".join(parts)
 
 
 def unpack(data: bytes) -> Iterator[Message]:
     """The inverse of `pack`."""
-    at = 0
-    while at < len(data):
-        received_ms, replayed_ms, retained, topic_size, payload_size = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        topic = data[at : at + topic_size].decode()
+    at, end, size = 0, len(data), _HEAD.size
+    names: dict[bytes, str] = {}
+    make, head = Message._make, _HEAD.unpack_from
+    while at < end:
+        received_ms, replayed_ms, retained, topic_size, payload_size = head(data, at)
+        at += size
+        name = data[at : at + topic_size]
         at += topic_size
-        yield Message(topic, data[at : at + payload_size], received_ms, retained, replayed_ms)
+        topic = names.get(name)
+        if topic is None:
+            topic = names[name] = name.decode()
+        yield make((topic, data[at : at + payload_size], received_ms, retained, replayed_ms))
         at += payload_size

@@ -19,6 +19,7 @@ import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud import mqtt
+from cloud.inbox import Delivery, Inbox
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable
@@ -31,7 +32,7 @@ from schemas.intervals import Intervals
 
 log = logging.getLogger("klimanetz.ingest")
 SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS, topics.UNREAD))
-BATCH_MESSAGES = 2000
+UNIT_MESSAGES = 8000  # applied together
 RETENTION_MS = 30 * 86_400_000
 ACK_S = 10.0
 IDLE_S = 2.0  # how often an idle service looks whether the registry changed
@@ -95,7 +96,9 @@ class Ingest:
         pause_s = 0.5
         while True:
             try:
-                async with self._connect() as client:
+                made = self._connect()
+                inbox = Inbox(made)
+                async with made as client:
                     for topic in SUBSCRIBED:
                         await client.subscribe(self._shared(topic), qos=1)
                     await self._say(client, online=True)
@@ -105,7 +108,7 @@ class Ingest:
                     ready()
                     await self._say_stored()
                     while True:
-                        await self._keep(client, await mqtt.take(client, BATCH_MESSAGES))
+                        await self._keep(inbox, await inbox.take())
             except aiomqtt.MqttError as error:
                 self._client = None
                 way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
@@ -120,10 +123,10 @@ class Ingest:
     def _shared(self, topic: str) -> str:
         return f"$share/{self.config.share}/{topic}" if self.config.share else topic
 
-    async def _keep(self, client: aiomqtt.Client, messages: list[aiomqtt.Message]) -> None:
+    async def _keep(self, inbox: Inbox, deliveries: list[Delivery]) -> None:
         """On disk first, then PUBACK. While the disk refuses, nothing is acknowledged and nothing more is taken."""
         received = now_ms()
-        kept = [Message(str(m.topic), bytes(m.payload or b""), received, bool(m.retain)) for m in messages]
+        kept = [Message(topic, payload, received, retained) for topic, payload, retained, _ in deliveries]
         while True:
             try:
                 await asyncio.to_thread(self.raw.append, kept)
@@ -132,7 +135,7 @@ class Ingest:
                 self._complain("disk", f"{error}; nothing is acknowledged until there is room")
                 await asyncio.sleep(1.0)
         self._solve("disk")
-        mqtt.acknowledge(client, messages)
+        inbox.acknowledge(deliveries)
         self.counts["captured"] += len(kept)
         self._captured.set()
 
@@ -170,7 +173,7 @@ class Ingest:
             if (current := (await asyncio.to_thread(self.registry.snapshot)).revision) != revision:
                 await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
                 revision = current
-            batch = await asyncio.to_thread(self.raw.after, cursor)
+            batch = await asyncio.to_thread(self.raw.after, cursor, UNIT_MESSAGES)
             if batch is not None:
                 yield await asyncio.to_thread(self.pipeline.apply, batch)
                 cursor = batch.id

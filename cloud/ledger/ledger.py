@@ -4,6 +4,7 @@ One transaction a batch moves everything that must move together: intervals, del
 cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas commute.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -108,8 +109,8 @@ class Outcome:
 
     log: str
     batch: int
-    stored: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers written
-    met: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers that the log has held
+    stored: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # sequence numbers written
+    met: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # those that the log has held
     tallies: dict[str, Tally] = field(default_factory=dict)
     provisional: dict[Identity, Provisional | None] = field(default_factory=dict)  # None: settled
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -264,28 +265,34 @@ def _advance(connection: Connection, log: str, batch: int) -> bool:
 
 def _merge(
     connection: Connection,
-    numbers: dict[Stream, list[int]],
+    numbers: Mapping[Stream, Intervals],
     table: sa.Table,
     of: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    spans = {stream: (min(some), max(some)) for stream, some in numbers.items()}
+    spans = {stream: some.span for stream, some in numbers.items() if some}
     before = _near(connection, spans, table, of)
     gone: list[dict[str, Any]] = []
+    longer: list[dict[str, Any]] = []
     come: list[dict[str, Any]] = []
-    for stream, some in numbers.items():
-        old = set(before.get(stream, ()))
-        union = Intervals(old)
-        for number in some:
-            union.add(number)
-        new = set(union)
+    for stream in spans:
+        old = dict(before.get(stream, ()))
+        union = Intervals(old.items())
+        union.update(numbers[stream])
+        new = dict(union)
         device, generation = stream
-        gone += [{"d": device, "g": generation, "f": first} for first, _ in old - new]
-        come += [{**of, "device": device, "generation": generation, "first": a, "last": b} for a, b in new - old]
+        gone += [{"d": device, "g": generation, "f": first} for first in old.keys() - new.keys()]
+        for first, last in new.items():
+            if first not in old:
+                come.append({**of, "device": device, "generation": generation, "first": first, "last": last})
+            elif old[first] != last:
+                longer.append({"d": device, "g": generation, "f": first, "l": last})
+    c = table.c
+    match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.first == sa.bindparam("f"))
+    where = [*match, *(c[name] == value for name, value in of.items())]
     if gone:
-        c = table.c
-        match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.first == sa.bindparam("f"))
-        where = [c[name] == value for name, value in of.items()]
-        connection.execute(sa.delete(table).where(*match, *where), gone)
+        connection.execute(sa.delete(table).where(*where), gone)
+    if longer:
+        connection.execute(sa.update(table).where(*where).values(last=sa.bindparam("l")), longer)
     if come:
         connection.execute(sa.insert(table), come)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.channels import ChannelError, is_name, split
 
@@ -17,8 +17,7 @@ NOT_JUDGED = "Z"
 TIME_LIMIT_MS = 9_200_000_000_000  # what both stores can hold: InfluxDB's nanoseconds end in the year 2262
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One reading: `values` by channel, `quality` by channel ("S" or "X range"; a channel without is "Z")."""
 
     station: str

@@ -424,7 +424,10 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         RawLog(tmp_path / "file" / "spool")
 
 
-@given(st.lists(st.builds(Message, st.text(max_size=50), st.binary(max_size=100), st.integers(0, 2**60))))
+_MS = st.integers(0, 2**60)
+
+
+@given(st.lists(st.builds(Message, st.text(max_size=50), st.binary(max_size=100), _MS, st.booleans(), _MS)))
 def test_framing_round_trip(messages: list[Message]) -> None:
     assert list(unpack(pack(messages))) == messages
 
