@@ -49,6 +49,7 @@ class Report:
     moved: int = 0
     refused: int = 0
     failed_range: int = 0
+    revision: int = 0  # of the registry by which it was read
     acks: dict[str, dict[int, Intervals]] = field(default_factory=dict)
 
 
@@ -109,8 +110,11 @@ class Pipeline:
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
-        work = self.read(batch)
-        with self.ledger.turn():
+        return self.settle(self.read(batch))
+
+    def settle(self, work: Work) -> Report:
+        """What was read is sorted, written and told to the ledger."""
+        with self.ledger.turn(work.devices()):
             known = self._ask(work)
             self._take_runs(work, known)
             places = self._sort(work, known)
@@ -125,7 +129,9 @@ class Pipeline:
 
     def read(self, batch: Batch) -> Work:
         """The plain messages as runs, the others as items: what can be done before it is our turn."""
-        work = Work(batch, Outcome(self.log, batch.id), Report(len(batch.messages)), self.registry.snapshot())
+        snapshot = self.registry.snapshot()
+        report = Report(len(batch.messages), revision=snapshot.revision)
+        work = Work(batch, Outcome(self.log, batch.id, batch.part), report, snapshot)
         quick = self._reader(work.snapshot)
         runs: dict[str, Run] = {}
         others = []

@@ -17,9 +17,10 @@ from cloud.ingest.message import Message
 from cloud.ingest.sort import source_rank
 from cloud.judge import COARSE, limits_of
 from schemas import topics
-from schemas.models import READINGS_MAX, Link, TimeSource
+from schemas.models import READINGS_MAX, Link, Reading, TimeSource
 
 _COUNT_END = 2**53
+_KEYS = frozenset(Reading.model_fields)
 _CACHED = 50_000  # entries of a cache before it begins anew
 _EARLIEST_MS = int(EARLIEST.timestamp() * 1000)
 _AHEAD_MS = int(AHEAD_MAX.total_seconds() * 1000)
@@ -41,6 +42,10 @@ class Quick(NamedTuple):
     rank: int
     values: dict[str, float]
     quality: dict[str, str]
+    texts: int  # how many strings its JSON has, keys included
+
+
+_quick = Quick._make
 
 
 class QuickReader:
@@ -87,36 +92,44 @@ class QuickReader:
             if type(one) is not dict or one.get("device") != device:
                 return None
             quick = self._one(one)
-            if quick is None or not _EARLIEST_MS <= quick.time_ms <= latest_ms:
+            if quick is None or not _EARLIEST_MS <= quick[2] <= latest_ms:
                 return None
-            texts += _texts(one)
+            texts += quick[6]
             found.append(quick)
         return found if payload.count(b'"') == 2 * texts else None
 
     def _one(self, body: dict[str, Any]) -> Quick | None:
         get = body.get
-        seq, generation, text, values = get("seq"), get("generation"), get("time"), get("values")
+        seq, generation, text, said, values = (
+            get("seq"),
+            get("generation"),
+            get("time"),
+            get("time_source"),
+            get("values"),
+        )
+        if type(text) is not str or type(values) is not dict:
+            return None
+        usual = 3  # keys: device, time and values are there
         if type(seq) is int:
+            usual += 1
             if generation is None:
                 generation = 0
+                usual += "generation" in body
             elif type(generation) is not int:
                 return None
+            else:
+                usual += 1
             if not (0 <= seq < _COUNT_END and 0 <= generation < _COUNT_END):
                 return None
         elif seq is not None or generation is not None:
             return None
-        if type(text) is not str or type(values) is not dict or not _is_plain(body):
-            return None
-        rank, time_ms = _RANKS.get(get("time_source")), self._time_ms(text)
-        channels = tuple(values)
-        try:
-            judge = self._judges[channels]
-        except KeyError:
-            judge = _bounded(self._judges)[channels] = _judge_of(channels)
+        rank, time_ms, channels = _RANKS.get(said), self._time_ms(text), tuple(values)
+        judge = self._judges[channels] if channels in self._judges else self._judge(channels)
         if rank is None or time_ms is None or judge is None:
             return None
+        lows, highs, quality = judge
         whole = False
-        for value, low, high in zip(values.values(), judge.lows, judge.highs, strict=True):
+        for value, low, high in zip(values.values(), lows, highs, strict=True):
             kind = type(value)
             if kind is not float:
                 if kind is not int:
@@ -126,7 +139,16 @@ class QuickReader:
                 return None
         if whole:
             values = {channel: float(value) for channel, value in values.items()}
-        return Quick(generation, seq, time_ms, rank, values, judge.quality)
+        texts = len(body) + len(values) + (2 if said is None else 3)
+        if len(body) > (usual if said is None else usual + 1):
+            if not _is_plain(body):
+                return None
+            texts += _texts(get("link")) + _texts(get("status"))
+        return _quick((generation, seq, time_ms, rank, values, quality, texts))
+
+    def _judge(self, channels: tuple[str, ...]) -> "_Judge | None":
+        judge = _bounded(self._judges)[channels] = _judge_of(channels)
+        return judge
 
     def _time_ms(self, text: str) -> int | None:
         """`2026-11-22T10:15:00Z` or with three decimals."""
@@ -181,27 +203,18 @@ def _is_plain(body: dict[str, Any]) -> bool:
     status = get("status")
     if status is not None and not (type(status) is list and all(type(one) is str for one in status)):
         return False
-    return "index" not in body or (type(body["index"]) is int and body["index"] == 0)
+    if "index" in body and not (type(body["index"]) is int and body["index"] == 0):
+        return False
+    return _KEYS.issuperset(body)
 
 
-def _texts(body: dict[str, Any]) -> int:
-    """How many strings a reading has, keys included; what lies deeper than in a link is not counted."""
-    count = len(body)
-    for value in body.values():
-        kind = type(value)
-        if kind is str:
-            count += 1
-        elif kind is dict:
-            count += len(value)
-            for one in value.values():
-                kind = type(one)
-                if kind is str:
-                    count += 1
-                elif kind is list:
-                    count += len(one)
-        elif kind is list:
-            count += len(value)
-    return count
+def _texts(value: Any) -> int:
+    """How many strings a link or a status has, keys included; what lies deeper is not counted."""
+    kind = type(value)
+    if kind is dict:
+        lists = sum(len(one) for one in value.values() if type(one) is list)
+        return len(value) + sum(type(one) is str for one in value.values()) + lists
+    return len(value) if kind is list else 0
 
 
 def _minute_ms(text: str) -> int | None:

@@ -8,7 +8,7 @@ import sqlite3
 import struct
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,9 +23,11 @@ UNIT_BYTES = 8 << 20  # of messages that are applied together, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, messages INTEGER NOT NULL, body BLOB NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, messages INTEGER NOT NULL,
+    part INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL
 );
 """
+_PARTS = "CREATE INDEX IF NOT EXISTS batch_part ON batch (part, id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Batch:
 
     id: int
     messages: list[Message]
+    part: int = 0
 
 
 class RawLogUnavailable(Exception):
@@ -41,18 +44,27 @@ class RawLogUnavailable(Exception):
 
 
 class RawLog:
-    """One log in one folder, used by one process; its methods may be called from any thread."""
+    """One log in one folder, written by one process; its methods may be called from any thread.
 
-    def __init__(self, folder: Path) -> None:
+    Workers of that process read it beside (`alone=False`). Each device's messages are in one part, so that several
+    workers may follow the log and each sees its devices' messages in order.
+    """
+
+    def __init__(self, folder: Path, alone: bool = True) -> None:
         self.path = folder / "rawlog.db"
         self._lock = threading.Lock()
+        self._alone = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._alone = _lock(folder / "lock")
+            if alone:
+                self._alone = _lock(folder / "lock")
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
+            if not any(column[1] == "part" for column in self._db.execute("PRAGMA table_info(batch)")):
+                self._db.execute("ALTER TABLE batch ADD COLUMN part INTEGER NOT NULL DEFAULT 0")
+            self._db.execute(_PARTS)
             row = self._db.execute("SELECT id FROM log").fetchone()
             self.id = row[0] if row else str(uuid.uuid4())
             if row is None:
@@ -62,35 +74,58 @@ class RawLog:
 
     def append(self, messages: Sequence[Message]) -> int:
         """Make messages durable together; the batch's id. Raises RawLogUnavailable, and then nothing was kept."""
-        body = zstandard.compress(pack(messages), 3)
-        row = (messages[-1].received_ms, len(messages), body)
-        cursor = self._execute("INSERT INTO batch (received_ms, messages, body) VALUES (?, ?, ?)", row)
-        return int(cursor.lastrowid or 0)
+        return self.append_parts({0: messages})
 
-    def after(self, batch: int, most: int = 1) -> Batch | None:
-        """What comes behind a batch, None at the end of the log: one batch, or several with about `most` messages.
+    def append_parts(self, parts: Mapping[int, Sequence[Message]]) -> int:
+        """The same for messages that were divided; the id of the last batch."""
+        rows = [
+            (some[-1].received_ms, len(some), part, zstandard.compress(pack(some), 3)) for part, some in parts.items()
+        ]
+        try:
+            with self._lock:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    query = "INSERT INTO batch (received_ms, messages, part, body) VALUES (?, ?, ?, ?)"
+                    last = [self._db.execute(query, row).lastrowid or 0 for row in rows][-1]
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise RawLogUnavailable(f"the raw log {self.path} cannot be used: {error}") from error
+        return last
+
+    def after(self, batch: int, most: int = 1, part: int = 0) -> Batch | None:
+        """What comes behind a batch of a part, None at its end: one batch, or several with about `most` messages.
 
         Applied together they cost the ledger one transaction; the id is that of the last.
         """
         messages: list[Message] = []
         size = 0
+        query = "SELECT id, body FROM batch WHERE part = ? AND id > ? ORDER BY id LIMIT 1"
         while len(messages) < most and size < UNIT_BYTES:
-            row = self._execute("SELECT id, body FROM batch WHERE id > ? ORDER BY id LIMIT 1", (batch,)).fetchone()
+            row = self._execute(query, (part, batch)).fetchone()
             if row is None:
                 break
             body = zstandard.decompress(row[1])
             batch, size = row[0], size + len(body)
             messages += unpack(body)
-        return Batch(batch, messages) if messages else None
+        return Batch(batch, messages, part) if messages else None
 
-    def backlog(self, batch: int) -> int:
-        """How many messages wait behind a batch."""
-        query = "SELECT COALESCE(SUM(messages), 0) FROM batch WHERE id > ?"
-        return int(self._execute(query, (batch,)).fetchone()[0])
+    def parts(self) -> list[int]:
+        """The parts that there are: more than workers after there were more of them."""
+        return [part for (part,) in self._execute("SELECT DISTINCT part FROM batch ORDER BY part", ())]
 
-    def forget(self, before_ms: int, applied: int) -> int:
-        """Drop batches that were applied and are older than a time; how many."""
-        return self._execute("DELETE FROM batch WHERE received_ms < ? AND id <= ?", (before_ms, applied)).rowcount
+    def backlog(self, applied: Mapping[int, int]) -> int:
+        """How many messages wait behind the batches applied last, by part."""
+        query = "SELECT COALESCE(SUM(messages), 0) FROM batch WHERE part = ? AND id > ?"
+        return sum(int(self._execute(query, one).fetchone()[0]) for one in applied.items())
+
+    def forget(self, before_ms: int, applied: Mapping[int, int]) -> int:
+        """Drop batches that were applied, by part, and are older than a time; how many."""
+        query = "DELETE FROM batch WHERE received_ms < ? AND part = ? AND id <= ?"
+        return sum(self._execute(query, (before_ms, *one)).rowcount for one in applied.items())
 
     def _execute(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
         try:
@@ -102,7 +137,8 @@ class RawLog:
     def close(self) -> None:
         with self._lock:
             self._db.close()
-            self._alone.close()
+            if self._alone is not None:
+                self._alone.close()
 
 
 def _lock(path: Path) -> IO[str]:

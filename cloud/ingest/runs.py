@@ -8,13 +8,16 @@ messages are read and sorted one by one.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from cloud.ingest.item import Fate
 from cloud.ingest.quick import Quick
 from cloud.ledger.ledger import Identity, Stream
-from cloud.registry.deployments import Stay, Whereabouts
+from cloud.registry.deployments import Whereabouts
 from cloud.store.model import Point
 from schemas.intervals import Intervals
+
+_point = Point._make
 
 
 @dataclass(slots=True)
@@ -30,33 +33,33 @@ class Run:
     fate: Fate | None = None  # NEW or AGAIN, for all of it
     copies: int = 0  # known only through another replica that takes every message as well
     _sizes: list[int] = field(default_factory=list)
-    _stay: Stay | None = None
+    _station: str = ""
+    _from: float = inf  # [from, until) it stands at the station
+    _until: float = -inf
+    _time_ms: int = -(2**62)  # these three of the reading before
+    _generation: int | None = None
+    _seq: int = -1
 
     def add(self, n: int, readings: Sequence[Quick], whereabouts: Whereabouts) -> None:
         """What message `n` brought."""
         self.numbers.append(n)
         self._sizes.append(len(readings))
+        if not self.plain:
+            return
         points, ranks, device = self.points, self.ranks, self.device
-        for generation, seq, time_ms, rank, values, quality in readings:
-            if not self.plain:
-                return
-            station = self._station(time_ms, whereabouts)
-            if station is None:
-                self.plain = False
-                return
-            if points:
-                last = points[-1]
-                if time_ms <= last.time_ms or generation != last.generation or (seq is not None and seq <= last.seq):  # type: ignore[operator]
+        for generation, seq, time_ms, rank, values, quality, _ in readings:
+            if not self._from <= time_ms < self._until:
+                if (reach := whereabouts.reach(device, time_ms)) is None:
                     self.plain = False
                     return
-            points.append(Point(station, device, time_ms, values, quality, generation, seq))
+                self._station, self._from, self._until = reach
+            if time_ms <= self._time_ms or (generation != self._generation and points) or (seq or 0) <= self._seq:
+                self.plain = False
+                return
+            self._time_ms, self._generation = time_ms, generation
+            self._seq = -1 if seq is None else seq
+            points.append(_point((self._station, device, time_ms, values, quality, generation, seq)))
             ranks.append(rank)
-
-    def _station(self, time_ms: int, whereabouts: Whereabouts) -> str | None:
-        stay = self._stay
-        if stay is None or time_ms < stay.since_ms or (stay.until_ms is not None and time_ms >= stay.until_ms):
-            stay = self._stay = whereabouts.stay(self.device, time_ms)
-        return None if stay is None else stay.station
 
     @property
     def stream(self) -> Stream | None:

@@ -71,7 +71,7 @@ repeated = sa.Table(
 cursors = sa.Table(
     "cursor",
     metadata,
-    sa.Column("log", sa.String(36), primary_key=True),
+    sa.Column("log", sa.String(48), primary_key=True),  # with the part behind it: <log>/<part>
     sa.Column("batch", sa.BigInteger, nullable=False),
 )
 
@@ -109,6 +109,7 @@ class Outcome:
 
     log: str
     batch: int
+    part: int = 0
     stored: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # sequence numbers written
     met: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # those that the log has held
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -127,14 +128,15 @@ class Ledger:
         self.engine = engine
         self._read = reading(engine)
 
-    def cursor(self, log: str) -> int:
-        """The last batch of a raw log that was applied, 0 for none."""
+    def cursor(self, log: str, part: int = 0) -> int:
+        """The last batch of a part of a raw log that was applied, 0 for none."""
+        query = sa.select(cursors.c.batch).where(cursors.c.log == _cursor(log, part))
         with self._read.connect() as connection:
-            return connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar() or 0
+            return connection.execute(query).scalar() or 0
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Hold it from the first question about a batch to `apply`: other replicas wait."""
-        return turn(self.engine)
+    def turn(self, devices: Iterable[str]) -> AbstractContextManager[None]:
+        """Hold it from the first question about a batch to `apply`: others who have one of its devices wait."""
+        return turn(self.engine, devices)
 
     def intervals(self, keys: Iterable[Identity]) -> dict[Stream, Intervals]:
         """What was stored of some streams, near these readings: enough to say of each whether it is known."""
@@ -149,7 +151,8 @@ class Ledger:
     def is_alone(self, log: str) -> bool:
         """Whether no other raw log was ever read here."""
         with self._read.connect() as connection:
-            return connection.execute(sa.select(cursors.c.log).where(cursors.c.log != log).limit(1)).first() is None
+            other = cursors.c.log.not_like(f"{log}%")
+            return connection.execute(sa.select(cursors.c.log).where(other).limit(1)).first() is None
 
     def provisional(self, identities: Sequence[Identity]) -> dict[Identity, Provisional]:
         """Which of these readings have an improvable time, and where they are."""
@@ -178,7 +181,7 @@ class Ledger:
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":  # what BEGIN IMMEDIATE does on SQLite: one writer at a time
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            if not _advance(connection, outcome.log, outcome.batch):
+            if not _advance(connection, _cursor(outcome.log, outcome.part), outcome.batch):
                 return False
             _merge(connection, outcome.stored, received)
             _merge(connection, outcome.met, seen, {"log": outcome.log})
@@ -250,6 +253,11 @@ def _near(
             if (stream := (row.device, row.generation)) in wanted:
                 streams.setdefault(stream, Intervals()).add(row.first, row.last)
     return streams
+
+
+def _cursor(log: str, part: int) -> str:
+    """The name of a part's cursor; that of part 0 is the log's own."""
+    return f"{log}/{part}" if part else log
 
 
 def _advance(connection: Connection, log: str, batch: int) -> bool:

@@ -158,9 +158,32 @@ def fault(point: Point) -> str:
     return ""
 
 
+def _faults(points: Sequence[Point]) -> list[str]:
+    """Of each. What is known to be right of one device, place or set of channels is not looked at again."""
+    good: set[object] = set()
+    found = []
+    for point in points:
+        station, device, time_ms, values, _, _, _ = point
+        channels = tuple(values)
+        if (
+            station in good
+            and device in good
+            and channels in good
+            and -TIME_LIMIT_MS < time_ms < TIME_LIMIT_MS
+            and all(map(isfinite, values.values()))
+        ):
+            found.append("")
+            continue
+        reason = fault(point)
+        if not reason:
+            good |= {station, device, channels}
+        found.append(reason)
+    return found
+
+
 def sift(points: Sequence[Point]) -> tuple[Sequence[Point], list[Point], str]:
     """(what may be stored, what may not, the first reason)."""
-    faults = [fault(point) for point in points]
+    faults = _faults(points)
     if not any(faults):
         return points, [], ""
     good = [point for point, reason in zip(points, faults, strict=True) if not reason]

@@ -411,9 +411,9 @@ def test_the_raw_log_is_whole_after_a_kill(tmp_path: Path) -> None:
     assert second is not None
     assert (first.id, first.messages) == (1, [Message("klimanetz/v1/up/ä", b"\x00\xff" * 9, 1)])
     assert (second.id, second.messages) == (2, [Message("t", b"", 2, True, 3)])
-    assert log.backlog(0) == 2
-    assert log.forget(before_ms=10, applied=0) == 0, "what was not applied is never forgotten"
-    assert log.forget(before_ms=10, applied=2) == 2
+    assert log.backlog({0: 0}) == 2
+    assert log.forget(before_ms=10, applied={0: 0}) == 0, "what was not applied is never forgotten"
+    assert log.forget(before_ms=10, applied={0: 2}) == 2
     with pytest.raises(RawLogUnavailable, match="another process uses"):
         RawLog(tmp_path)
 
