@@ -9,24 +9,18 @@ https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
 import asyncio
 import ssl
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiomqtt
 from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_BYTES = 1 << 18
 LIMIT_BYTES = 8 << 20  # waiting to be taken
-_TOPICS_MAX = 50_000
 _PUBLISH, _PUBACK = 3, b"\x40\x02"
 
 
-class Delivery(NamedTuple):
-    """One PUBLISH: `mid` is its packet identifier as it came, None at QoS 0."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    mid: bytes | None
+# One PUBLISH as it came: topic, payload, whether it was retained, packet identifier (None at QoS 0).
+Delivery = tuple[bytes, bytes, bool, bytes | None]
 
 
 class _Malformed(Exception):
@@ -44,7 +38,6 @@ class Inbox:
         self._came = asyncio.Event()
         self._rest = b""
         self._paused: int | None = None  # the socket that is not read
-        self._topics: dict[bytes, str] = {}
 
     async def take(self) -> list[Delivery]:
         """Wait for messages, then all that have come. Raises MqttError when the connection ends."""
@@ -68,7 +61,7 @@ class Inbox:
 
     def acknowledge(self, deliveries: list[Delivery]) -> None:
         """PUBACK them, as one write; never blocks."""
-        mids = [one.mid for one in deliveries if one.mid is not None]
+        mids = [mid for _, _, _, mid in deliveries if mid is not None]
         if mids:
             self._client._packet_queue(0x40, _PUBACK + _PUBACK.join(mids), 0, 0)
 
@@ -99,7 +92,7 @@ class Inbox:
     def _cut(self, data: bytes) -> MQTTErrorCode:
         """Whole packets out of the bytes; the rest waits for more."""
         at, end = 0, len(data)
-        topics, waiting = self._topics, self._waiting
+        waiting = self._waiting
         while end - at >= 2:
             first, length, body = data[at], data[at + 1], at + 2
             if length & 0x80:
@@ -117,28 +110,19 @@ class Inbox:
                 continue
             behind = body + 2 + (data[body] << 8 | data[body + 1])
             name = data[body + 2 : behind]
-            topic = topics.get(name)
-            if topic is None:
-                topic = self._topic(name)
             mid = None
             if first & 0x06:
                 mid = data[behind : behind + 2]
                 behind += 2
             if behind > after:
                 raise _Malformed
-            waiting.append(Delivery(topic, data[behind:after], bool(first & 1), mid))
+            waiting.append((name, data[behind:after], first & 1 == 1, mid))
             at = after
         self._rest = data[at:]
         self._bytes += at
         if waiting:
             self._came.set()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _topic(self, name: bytes) -> str:
-        if len(self._topics) >= _TOPICS_MAX:
-            self._topics.clear()
-        topic = self._topics[name] = name.decode("utf-8", "backslashreplace")
-        return topic
 
     def _hand_over(self, first: int, packet: bytes) -> MQTTErrorCode:
         """Any other packet: paho's."""

@@ -16,7 +16,7 @@ from cloud.ingest.rawlog import RawLog, RawLogUnavailable
 from cloud.store.model import StoreRefused, StoreUnavailable
 
 log = logging.getLogger("klimanetz.ingest")
-UNIT_MESSAGES = 8000  # applied together
+UNIT_MESSAGES = 16_000  # applied together: what a unit costs the ledger is shared by more readings
 IDLE_S = 2.0  # how often an idle worker looks by itself
 PAUSE_S, PAUSE_MAX_S = 0.5, 30.0
 

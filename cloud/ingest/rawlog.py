@@ -8,7 +8,7 @@ import sqlite3
 import struct
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -74,13 +74,11 @@ class RawLog:
 
     def append(self, messages: Sequence[Message]) -> int:
         """Make messages durable together; the batch's id. Raises RawLogUnavailable, and then nothing was kept."""
-        return self.append_parts({0: messages})
+        return self.append_packed({0: (pack(messages), len(messages))}, messages[-1].received_ms)
 
-    def append_parts(self, parts: Mapping[int, Sequence[Message]]) -> int:
-        """The same for messages that were divided; the id of the last batch."""
-        rows = [
-            (some[-1].received_ms, len(some), part, zstandard.compress(pack(some), 3)) for part, some in parts.items()
-        ]
+    def append_packed(self, parts: Mapping[int, tuple[bytes, int]], received_ms: int) -> int:
+        """The same for messages that were divided: what `pack` makes of each part, and how many; the last id."""
+        rows = [(received_ms, count, part, zstandard.compress(body, 3)) for part, (body, count) in parts.items()]
         try:
             with self._lock:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -151,14 +149,19 @@ def _lock(path: Path) -> IO[str]:
     return held
 
 
-def pack(messages: Sequence[Message]) -> bytes:
+def pack(messages: Iterable[Message]) -> bytes:
     """Messages as one byte string."""
     parts: list[bytes] = []
-    head = _HEAD.pack
     for topic, payload, received_ms, retained, replayed_ms in messages:
-        name = topic.encode()
-        parts += (head(received_ms, replayed_ms, retained, len(name), len(payload)), name, payload)
+        add(parts, topic.encode(), payload, received_ms, retained, replayed_ms)
     return b"".join(parts)
+
+
+def add(
+    parts: list[bytes], topic: bytes, payload: bytes, received_ms: int, retained: bool = False, replayed_ms: int = 0
+) -> None:
+    """One message to what is joined to be packed."""
+    parts += (_HEAD.pack(received_ms, replayed_ms, retained, len(topic), len(payload)), topic, payload)
 
 
 def unpack(data: bytes) -> Iterator[Message]:
@@ -173,6 +176,6 @@ def unpack(data: bytes) -> Iterator[Message]:
         at += topic_size
         topic = names.get(name)
         if topic is None:
-            topic = names[name] = name.decode()
+            topic = names[name] = name.decode("utf-8", "backslashreplace")
         yield make((topic, data[at : at + payload_size], received_ms, retained, replayed_ms))
         at += payload_size

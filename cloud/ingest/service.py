@@ -21,10 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud import mqtt
 from cloud.inbox import Delivery, Inbox
 from cloud.ingest.follow import Follower
-from cloud.ingest.message import Message
 from cloud.ingest.owed import Owed
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
-from cloud.ingest.rawlog import RawLog, RawLogUnavailable
+from cloud.ingest.rawlog import RawLog, RawLogUnavailable, add
 from cloud.ingest.replay import replay_waiting, replay_wanted
 from cloud.ingest.workers import Command, Workers
 from cloud.ledger.dead_letters import DeadLetters
@@ -40,7 +39,7 @@ SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was s
 ACK_S = 10.0
 LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody wants a replay
 STATUS_S = 60.0
-_DEVICES_MAX = 100_000
+_TOPICS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Ingest:
         self._client: aiomqtt.Client | None = None
         self._owed = Owed()
         self._owing = asyncio.Event()
-        self._parts: dict[str, int] = {}
+        self._parts: dict[bytes, int] = {}  # by topic
         self._revision = -1  # of the registry by which waiting letters were looked at
 
     @property
@@ -141,13 +140,11 @@ class Ingest:
 
     async def _keep(self, inbox: Inbox, deliveries: list[Delivery]) -> None:
         """On disk first, then PUBACK. While the disk refuses, nothing is acknowledged and nothing more is taken."""
-        received = now_ms()
-        parts = self._divided(
-            [Message(topic, payload, received, retained) for topic, payload, retained, _ in deliveries]
-        )
+        received_ms = now_ms()
+        parts = self._packed(deliveries, received_ms)
         while True:
             try:
-                await asyncio.to_thread(self.raw.append_parts, parts)
+                await asyncio.to_thread(self.raw.append_packed, parts, received_ms)
                 break
             except RawLogUnavailable as error:
                 self._complain("disk", f"{error}; nothing is acknowledged until there is room")
@@ -157,20 +154,22 @@ class Ingest:
         self.counts["captured"] += len(deliveries)
         self._wake()
 
-    def _divided(self, messages: list[Message]) -> dict[int, list[Message]]:
-        """By the worker that applies them, which is the same for all of a device."""
-        if self._workers is None:
-            return {0: messages}
-        divided: dict[int, list[Message]] = {}
-        known, workers = self._parts, self.config.workers
-        if len(known) > _DEVICES_MAX:
+    def _packed(self, deliveries: list[Delivery], received_ms: int) -> dict[int, tuple[bytes, int]]:
+        """As the raw log keeps them, by the worker that applies them, which is the same for all of a device."""
+        packed: dict[int, list[bytes]] = {}
+        counts: Counter[int] = Counter()
+        known, workers = self._parts, self.config.workers if self._workers is not None else 1
+        if len(known) > _TOPICS_MAX:
             known.clear()
-        for message in messages:
-            part = known.get(message.topic)
+        for name, payload, retained, _ in deliveries:
+            part = known.get(name)
             if part is None:
-                part = known[message.topic] = lot(message.topic.rpartition("/")[2]) % workers
-            divided.setdefault(part, []).append(message)
-        return divided
+                part = known[name] = lot(name.rpartition(b"/")[2]) % workers
+            if part not in packed:
+                packed[part] = []
+            add(packed[part], name, payload, received_ms, retained)
+            counts[part] += 1
+        return {part: (b"".join(parts), counts[part]) for part, parts in packed.items()}
 
     def _wake(self) -> None:
         self.follower.wake()

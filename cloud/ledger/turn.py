@@ -20,15 +20,15 @@ LOCKS = 48  # divisible by the usual numbers of workers: each has locks of its o
 _FIRST = 0x6B6C696E00  # of PostgreSQL's advisory locks
 
 
-def lot(device: str) -> int:
+def lot(device: bytes) -> int:
     """A number by which devices are divided among workers and locks."""
-    return crc32(device.encode("utf-8", "backslashreplace"))
+    return crc32(device)
 
 
 @contextmanager
 def turn(engine: Engine, devices: Iterable[str]) -> Iterator[None]:
     """Wait for our turn with these devices, and hold it. Raises OSError and SQLAlchemyError."""
-    wanted = sorted({lot(device) % LOCKS for device in devices})
+    wanted = sorted({lot(device.encode()) % LOCKS for device in devices})
     if engine.dialect.name == "postgresql":
         with reading(engine).connect() as connection:
             held = []

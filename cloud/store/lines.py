@@ -21,11 +21,12 @@ _IN_STRINGS = str.maketrans({'"': r"\"", "\\": r"\\"})
 
 def lines(points: Iterable[Point]) -> bytes:
     """Line protocol for points that `model.fault` finds nothing in, two lines each, with a newline at the end."""
-    out: list[str] = []
+    measured: list[str] = []
+    judged: list[str] = []
     texts: dict[int, str] = {}  # of quality objects, which many points share; `kept` keeps their ids theirs
     kept: list[object] = []
     for station, device, time_ms, values, quality, generation, seq in points:
-        reading, judged = _tags(station, device)
+        reading, quality_of = _tags(station, device)
         fields = orjson.dumps(values).translate(None, _JSON).replace(b":", b"=").decode()
         notes = texts.get(id(quality)) if quality.keys() == values.keys() else None
         if notes is None:
@@ -39,8 +40,10 @@ def lines(points: Iterable[Point]) -> bytes:
             fields = f"{fields},generation={generation}i"
         elif seq is not None:
             fields = f"{fields},seq={seq}i"
-        out.append(f"{reading}{fields} {time_ms}\n{judged}{notes} {time_ms}\n")
-    return "".join(out).encode()
+        measured.append(f"{reading}{fields} {time_ms}\n")
+        judged.append(f"{quality_of}{notes} {time_ms}\n")
+    measured += judged  # one measurement after the other is what the server takes quickest
+    return "".join(measured).encode()
 
 
 @lru_cache(maxsize=65536)

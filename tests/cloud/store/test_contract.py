@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -224,14 +223,14 @@ def test_a_deleted_key_may_be_written_again(store: Store) -> None:
 
 
 def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
-    store.write([replace(point(0), generation=None, seq=None), replace(point(1), generation=None, seq=7)])
+    store.write([point(0)._replace(generation=None, seq=None), point(1)._replace(generation=None, seq=7)])
     assert list(store.identities("kn-1")) == [(0, 7)]
     assert store.count() == 2
 
 
 def test_more_channels_of_a_reading_do_not_take_its_identity(store: Store) -> None:
     store.write([point(3)])
-    store.write([replace(point(3, battery=3.9), generation=None, seq=None)])
+    store.write([point(3, battery=3.9)._replace(generation=None, seq=None)])
     assert list(store.identities("kn-1")) == [(1, 3)]
 
 
