@@ -2,16 +2,17 @@
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, Report
 from cloud.ingest.quick import QuickReader
-from cloud.ledger.ledger import Ledger
 from cloud.registry import imports
 from cloud.store.model import PointsRejected
 from schemas.models import utc_text_ms
@@ -86,6 +87,15 @@ def message(seq: int, **more: Any) -> Message:
     return Message("klimanetz/v1/up/kn-1", json.dumps(body).encode(), NOW_MS)
 
 
+@pytest.mark.parametrize("divided", [True, False])
+def test_a_run_that_is_sent_again_with_better_times_is_moved(tmp_path: Path, divided: bool) -> None:
+    worse = [message(seq, time_source="rtc") for seq in (1, 2, 3)]
+    better = [message(seq, time=utc_text_ms(BEGAN_MS + 900_000 * seq + 1000), time_source="gps") for seq in (1, 2, 3)]
+    came_to = [come_to(tmp_path / name, [worse, better], divided, one_by_one=name == "b") for name in ("a", "b")]
+    assert came_to[0] == came_to[1]
+    assert [report[2] for report in came_to[0][1]] == [0, 3]  # type: ignore[index]
+
+
 def test_what_the_store_refuses_of_a_run_is_put_aside(tmp_path: Path) -> None:
     parts = ingest_parts.make(tmp_path)
     write = parts.store.write
@@ -116,8 +126,11 @@ def test_a_run_crosses_a_move(tmp_path: Path) -> None:
     assert [len(parts.values(s, "air_temperature")) for s in ("marktplatz", "neustadt")] == [3, 3]
 
 
-def test_two_workers_of_one_log_take_what_one_would(tmp_path: Path) -> None:
+def test_different_devices_do_not_wait_for_one_another(tmp_path: Path) -> None:
     parts = ingest_parts.make(tmp_path)
-    assert isinstance(parts.ledger, Ledger)
-    with parts.ledger.turn(["kn-1"]), parts.ledger.turn(["kn-2"]):
-        pass  # different devices do not wait for one another
+    with ThreadPoolExecutor(2) as pool, parts.ledger.turn(["kn-1"]):
+        other = pool.submit(lambda: parts.ledger.turn(["kn-2"]).__enter__())
+        assert other.result(10) is None
+        same = pool.submit(lambda: parts.ledger.turn(["kn-1"]).__enter__())
+        with pytest.raises(TimeoutError):
+            same.result(0.2)
