@@ -8,10 +8,12 @@ https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
 
 import asyncio
 import ssl
+import struct
 import time
 from typing import Any
 
 import aiomqtt
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_BYTES = 1 << 18
@@ -37,12 +39,14 @@ class Inbox:
         self._bytes = 0
         self._came = asyncio.Event()
         self._rest = b""
+        self._lost = False
         self._paused: int | None = None  # the socket that is not read
 
     async def take(self) -> list[Delivery]:
         """Wait for messages, then all that have come. Raises MqttError when the connection ends."""
         while not self._waiting:
-            self._came.clear()
+            if not self._lost:
+                self._came.clear()
             await self._until_something()
         taken, self._waiting, self._bytes = self._waiting, [], 0
         self._resume()
@@ -55,9 +59,12 @@ class Inbox:
             await asyncio.wait([came, ended], return_when=asyncio.FIRST_COMPLETED)
         finally:
             came.cancel()
-        if ended.done() and not self._waiting:
+        if self._waiting:
+            return
+        if ended.done():
             ended.result()  # raises what ended it
-            raise aiomqtt.MqttError("disconnected")
+        if ended.done() or self._lost:  # aiomqtt forgets an end that comes right behind the CONNACK
+            raise aiomqtt.MqttError("the connection ended")
 
     def acknowledge(self, deliveries: list[Delivery]) -> None:
         """PUBACK them, as one write; never blocks."""
@@ -85,7 +92,7 @@ class Inbox:
         client._last_bytes_received = time.monotonic()
         try:
             code = self._cut(self._rest + data if self._rest else data)
-        except _Malformed:
+        except (_Malformed, MQTTException, struct.error, IndexError):
             code = MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self._ended(code) if code else code
 
@@ -108,6 +115,8 @@ class Inbox:
                     return code
                 at = after
                 continue
+            if length < 2:
+                raise _Malformed
             behind = body + 2 + (data[body] << 8 | data[body + 1])
             name = data[body + 2 : behind]
             mid = None
@@ -136,6 +145,8 @@ class Inbox:
             incoming["command"], incoming["packet"] = 0, bytearray()
 
     def _ended(self, code: MQTTErrorCode) -> MQTTErrorCode:
+        self._lost = True
+        self._came.set()
         return self._client._loop_rc_handle(code)
 
     def _pause(self, fileno: int) -> None:
