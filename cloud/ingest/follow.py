@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.ingest.pipeline import Pipeline, Report, Work
-from cloud.ingest.rawlog import RawLog, RawLogUnavailable
+from cloud.ingest.rawlog import ASIDE, RawLog, RawLogUnavailable
 from cloud.store.model import StoreRefused, StoreUnavailable
 
 log = logging.getLogger("klimanetz.ingest")
 UNIT_MESSAGES = 16_000  # applied together: what a unit costs the ledger is shared by more readings
+BACKLOG_MESSAGES = 8_000  # the same of what was set aside, between two units of what is live
+ASIDE_MESSAGES = 100_000  # waiting: some seconds of work
 IDLE_S = 2.0  # how often an idle worker looks by itself
 PAUSE_S, PAUSE_MAX_S = 0.5, 30.0
 
@@ -39,6 +41,7 @@ class Follower:
         self._woken = asyncio.Event()
         self._cursors: dict[int, int] = {}
         self._pause_s = PAUSE_S
+        self._live = False
 
     def wake(self) -> None:
         """Something was captured."""
@@ -90,14 +93,25 @@ class Follower:
         return asyncio.create_task(asyncio.to_thread(self._next, dict(self._cursors)))
 
     def _next(self, cursors: dict[int, int]) -> Work | None:
-        """The next unit, of the part that is furthest behind."""
-        for part, cursor in sorted(cursors.items(), key=lambda item: item[1]):
-            batch = self._raw.after(cursor, UNIT_MESSAGES, part)
-            if batch is not None:
-                return self._pipeline.read(batch)
+        """The next unit: in turn what is live and what was set aside, of the part that is furthest behind."""
+        self._live = not self._live
+        parts = sorted(cursors, key=lambda part: ((part < ASIDE) is not self._live, cursors[part]))
+        for part in parts:
+            batch = self._raw.after(cursors[part], UNIT_MESSAGES if part < ASIDE else BACKLOG_MESSAGES, part)
+            if batch is None:
+                continue
+            if part < ASIDE and len(batch.messages) >= UNIT_MESSAGES:
+                self._set_aside(part, batch.id)
+            return self._pipeline.read(batch)
         return None
+
+    def _set_aside(self, part: int, batch: int) -> None:
+        """Live before backlog: where much waits, what comes from now on need not wait for it."""
+        if self._raw.backlog({part: batch}) > ASIDE_MESSAGES:
+            self._raw.set_aside(part, batch)
+            self._cursors.setdefault(part + ASIDE, 0)
 
     def _find_cursors(self) -> None:
         parts = {self._worker, *self._raw.parts()}
-        mine = sorted(part for part in parts if part % self._workers == self._worker)
+        mine = [part for part in parts if part % ASIDE % self._workers == self._worker]
         self._cursors = {part: self._pipeline.ledger.cursor(self._raw.id, part) for part in mine}

@@ -15,7 +15,7 @@ from cloud.ingest.decode import decode, device_of
 from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
-from cloud.ingest.places import Owner, Places
+from cloud.ingest.places import Owner, Places, spans
 from cloud.ingest.quick import QuickReader
 from cloud.ingest.rawlog import Batch
 from cloud.ingest.refusal import Decoded, Refusal
@@ -176,6 +176,11 @@ class Pipeline:
         movable = {key[0] for key in self.ledger.provisional(again)} if again else set()
         for run in work.runs:
             run.judge(known.stored, known.newest_ms, movable)
+        late = [run for run in work.runs if run.fate is Fate.NEW and run.is_late]
+        if late:
+            occupants = self.store.occupants([span for run in late for span in spans(run.device, run.times())])
+            for run in late:
+                run.fate = Fate.NEW if run.is_free(occupants) else None
         work.read([n for run in work.runs if run.fate is None for n in run.numbers])
         work.runs = [run for run in work.runs if run.fate is not None]
 
@@ -336,6 +341,7 @@ def _count_run(run: Run, work: Work, divided: bool) -> None:
     else:
         report.stored += n
         tally.received += n
+        tally.late += run.late
         tally.first_ms = min(tally.first_ms, run.points[0].time_ms)
         tally.last_ms = max(tally.last_ms, run.points[-1].time_ms)
         if stream is not None:

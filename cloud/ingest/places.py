@@ -57,7 +57,7 @@ class Places:
         for device, time_ms in wanted:
             if time_ms <= self._newest_ms.get(device, -(2**62)):
                 times.setdefault(device, []).append(time_ms)
-        self._ask([span for device, some in times.items() for span in _spans(device, some)])
+        self._ask([span for device, some in times.items() for span in spans(device, some)])
 
     def has(self, device: str, time_ms: int, owner: Owner) -> bool:
         """Whether this reading stands there: stored, or of this batch."""
@@ -106,12 +106,12 @@ class Places:
             self._asked.setdefault(device, Intervals()).add(first, last)
 
 
-def _spans(device: str, times_ms: list[int]) -> Spans:
+def spans(device: str, times_ms: Iterable[int]) -> Spans:
     """Ranges that hold the times, each with where such a reading may have moved on to."""
-    spans: Spans = []
+    found: Spans = []
     for time_ms in sorted(set(times_ms)):
-        if spans and time_ms - spans[-1][2] <= MERGE_MS:
-            spans[-1] = (device, spans[-1][1], time_ms + AHEAD_MS)
+        if found and time_ms - found[-1][2] <= MERGE_MS:
+            found[-1] = (device, found[-1][1], time_ms + AHEAD_MS)
         else:
-            spans.append((device, time_ms, time_ms + AHEAD_MS))
-    return spans
+            found.append((device, time_ms, time_ms + AHEAD_MS))
+    return found

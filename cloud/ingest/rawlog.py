@@ -9,6 +9,7 @@ import struct
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,11 +24,13 @@ UNIT_BYTES = 8 << 20  # of messages that are applied together, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, messages INTEGER NOT NULL,
-    part INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, messages INTEGER NOT NULL, body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS place (part INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (part, id)) WITHOUT ROWID;
 """
-_PARTS = "CREATE INDEX IF NOT EXISTS batch_part ON batch (part, id)"
+# A log from before there were parts.
+_PLACE_ALL = "INSERT INTO place SELECT 0, id FROM batch WHERE NOT EXISTS (SELECT 1 FROM place)"
+ASIDE = 48_000  # added to a part's number: its backlog, which is applied behind what comes live
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,7 @@ class RawLog:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
-            if not any(column[1] == "part" for column in self._db.execute("PRAGMA table_info(batch)")):
-                self._db.execute("ALTER TABLE batch ADD COLUMN part INTEGER NOT NULL DEFAULT 0")
-            self._db.execute(_PARTS)
+            self._db.execute(_PLACE_ALL)
             row = self._db.execute("SELECT id FROM log").fetchone()
             self.id = row[0] if row else str(uuid.uuid4())
             if row is None:
@@ -78,20 +79,13 @@ class RawLog:
 
     def append_packed(self, parts: Mapping[int, tuple[bytes, int]], received_ms: int) -> int:
         """The same for messages that were divided: what `pack` makes of each part, and how many; the last id."""
-        rows = [(received_ms, count, part, zstandard.compress(body, 3)) for part, (body, count) in parts.items()]
-        try:
-            with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    query = "INSERT INTO batch (received_ms, messages, part, body) VALUES (?, ?, ?, ?)"
-                    last = [self._db.execute(query, row).lastrowid or 0 for row in rows][-1]
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-        except sqlite3.Error as error:
-            raise RawLogUnavailable(f"the raw log {self.path} cannot be used: {error}") from error
+        rows = [(part, (received_ms, count, zstandard.compress(body, 3))) for part, (body, count) in parts.items()]
+        with self._changing() as db:
+            last = 0
+            for part, row in rows:
+                query = "INSERT INTO batch (received_ms, messages, body) VALUES (?, ?, ?)"
+                last = db.execute(query, row).lastrowid or 0
+                db.execute("INSERT INTO place VALUES (?, ?)", (part, last))
         return last
 
     def after(self, batch: int, most: int = 1, part: int = 0) -> Batch | None:
@@ -101,7 +95,7 @@ class RawLog:
         """
         messages: list[Message] = []
         size = 0
-        query = "SELECT id, body FROM batch WHERE part = ? AND id > ? ORDER BY id LIMIT 1"
+        query = "SELECT id, body FROM place JOIN batch USING (id) WHERE part = ? AND id > ? ORDER BY id LIMIT 1"
         while len(messages) < most and size < UNIT_BYTES:
             row = self._execute(query, (part, batch)).fetchone()
             if row is None:
@@ -111,19 +105,47 @@ class RawLog:
             messages += unpack(body)
         return Batch(batch, messages, part) if messages else None
 
+    def set_aside(self, part: int, batch: int) -> None:
+        """What waits behind a batch of a part becomes that part's backlog, in its order."""
+        with self._changing() as db:
+            db.execute("UPDATE place SET part = part + ? WHERE part = ? AND id > ?", (ASIDE, part, batch))
+
     def parts(self) -> list[int]:
-        """The parts that there are: more than workers after there were more of them."""
-        return [part for (part,) in self._execute("SELECT DISTINCT part FROM batch ORDER BY part", ())]
+        """The parts that there are: more than workers after there were more of them, and backlogs."""
+        return [part for (part,) in self._execute("SELECT DISTINCT part FROM place ORDER BY part", ())]
 
     def backlog(self, applied: Mapping[int, int]) -> int:
         """How many messages wait behind the batches applied last, by part."""
-        query = "SELECT COALESCE(SUM(messages), 0) FROM batch WHERE part = ? AND id > ?"
+        query = "SELECT COALESCE(SUM(messages), 0) FROM place JOIN batch USING (id) WHERE part = ? AND id > ?"
         return sum(int(self._execute(query, one).fetchone()[0]) for one in applied.items())
 
     def forget(self, before_ms: int, applied: Mapping[int, int]) -> int:
         """Drop batches that were applied, by part, and are older than a time; how many."""
-        query = "DELETE FROM batch WHERE received_ms < ? AND part = ? AND id <= ?"
-        return sum(self._execute(query, (before_ms, *one)).rowcount for one in applied.items())
+        old = "SELECT id FROM place JOIN batch USING (id) WHERE part = ? AND id <= ? AND received_ms < ?"
+        gone = [(id_,) for one in applied.items() for (id_,) in self._execute(old, (*one, before_ms)).fetchall()]
+        with self._changing() as db:
+            db.executemany("DELETE FROM batch WHERE id = ?", gone)
+            for part, batch in applied.items():
+                db.execute(
+                    "DELETE FROM place WHERE part = ? AND id <= ? AND id NOT IN (SELECT id FROM batch)", (part, batch)
+                )
+        return len(gone)
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
+        try:
+            with self._lock:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise RawLogUnavailable(f"the raw log {self.path} cannot be used: {error}") from error
 
     def _execute(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from cloud.ingest.item import Fate
+from cloud.ingest.places import Count
 from cloud.ingest.quick import Quick
 from cloud.ledger.ledger import Identity, Stream
 from cloud.registry.deployments import Whereabouts
@@ -31,6 +32,10 @@ class Run:
     ranks: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     fate: Fate | None = None  # NEW or AGAIN, for all of it
+    is_late: bool = (
+        False  # begins before what is stored of the device: the store must be asked whether it has its places
+    )
+    late: int = 0  # how many of it
     copies: int = 0  # known only through another replica that takes every message as well
     _sizes: list[int] = field(default_factory=list)
     _station: str = ""
@@ -75,6 +80,9 @@ class Run:
             return Intervals([(numbers[0], numbers[-1])])
         return Intervals((number, number) for number in numbers)
 
+    def times(self) -> list[int]:
+        return [point.time_ms for point in self.points]
+
     def identities(self) -> list[Identity]:
         """What the ledger knows its readings by."""
         device = self.device
@@ -101,9 +109,19 @@ class Run:
         else:
             is_new = stream not in stored or stored[stream].within(first.seq, last.seq) == 0
         if is_new:
-            self.fate = Fate.NEW if first.time_ms > newest_ms.get(self.device, -1) else None
+            newest = newest_ms.get(self.device, -1)
+            self.is_late = first.time_ms <= newest
+            self.late = sum(point.time_ms < newest for point in self.points) if self.is_late else 0
+            self.fate = Fate.NEW
         elif self.is_known(stored) and self.device not in movable:
             self.fate = Fate.AGAIN
+
+    def is_free(self, occupants: Mapping[tuple[str, int], Count | None]) -> bool:
+        """Whether nobody else stands at its times, after a look into the store."""
+        for _, device, time_ms, _, _, generation, seq in self.points:
+            if (device, time_ms) in occupants and (seq is None or occupants[device, time_ms] != (generation, seq)):
+                return False
+        return True
 
     def leave(self, rejected: Container[tuple[str, str, int]]) -> list[tuple[int, int]]:
         """Take out points by (station, device, time); the number of each one's message, and which reading of it."""

@@ -1,0 +1,116 @@
+"""Following the raw log: what is live does not wait behind a backlog, and workers divide it however many there were."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from cloud.ingest import follow
+from cloud.ingest.follow import Follower
+from cloud.ingest.message import Message
+from cloud.ingest.pipeline import Pipeline, Report
+from cloud.ingest.rawlog import RawLog, pack
+from cloud.store.model import StoreUnavailable
+from schemas.models import utc_text_ms
+from tests.cloud import ingest_parts
+from tests.cloud.ingest_parts import NOW_MS, Parts
+
+
+def message(seq: int, device: str = "kn-1") -> Message:
+    body = {
+        "device": device,
+        "seq": seq,
+        "time": utc_text_ms(NOW_MS - 10_000_000 + 1000 * seq),
+        "values": {"battery": 3.9},
+    }
+    return Message(f"klimanetz/v1/up/{device}", json.dumps(body).encode(), NOW_MS)
+
+
+def stored(parts: Parts) -> dict[str, list[int]]:
+    return {device: sorted(seq for _, seq in parts.store.identities(device)) for device in ("kn-1", "kn-2")}
+
+
+async def follow_until(parts: Parts, done: int, worker: int = 0, workers: int = 1, also: object = None) -> list[Report]:
+    """Reports until so many readings were stored; `also(report)` is called beside."""
+    reports: list[Report] = []
+    enough = asyncio.Event()
+
+    async def reported(report: Report) -> None:
+        reports.append(report)
+        if callable(also):
+            also(report)
+        if sum(one.stored for one in reports) >= done:
+            enough.set()
+
+    pipeline = Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id)
+    following = asyncio.create_task(Follower(parts.raw, pipeline, reported, lambda _: None, worker, workers).run())
+    async with asyncio.timeout(30):
+        await enough.wait()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    return reports
+
+
+def test_what_is_live_does_not_wait_behind_a_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "UNIT_MESSAGES", 20)
+    monkeypatch.setattr(follow, "BACKLOG_MESSAGES", 20)
+    monkeypatch.setattr(follow, "ASIDE_MESSAGES", 100)
+    parts = ingest_parts.make(tmp_path)
+    for seq in range(1, 401, 10):
+        parts.raw.append([message(n, "kn-1") for n in range(seq, seq + 10)])
+    seen: list[int] = []  # units until the live one was stored
+
+    def also(report: Report) -> None:
+        if len(seen) == 0:
+            parts.raw.append([message(401, "kn-1"), message(1, "kn-2")])
+        seen.append(report.stored)
+
+    asyncio.run(follow_until(parts, 402, also=also))
+    assert seen.index(2) <= 4, "the live unit came among the first"
+    assert stored(parts) == {"kn-1": list(range(1, 402)), "kn-2": [1]}
+    delivery = parts.ledger.delivery("kn-1")
+    assert delivery is not None
+    assert (delivery["received"], delivery["missing"], delivery["duplicates"]) == (401, 0, 0)
+    assert parts.raw.backlog({part: parts.ledger.cursor(parts.raw.id, part) for part in parts.raw.parts()}) == 0
+
+
+def test_a_store_that_comes_back_gets_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "PAUSE_S", 0.01)
+    monkeypatch.setattr(follow, "UNIT_MESSAGES", 10)
+    parts = ingest_parts.make(tmp_path)
+    for seq in range(1, 51, 5):
+        parts.raw.append([message(n) for n in range(seq, seq + 5)])
+    write, calls = parts.store.write, iter(range(1000))
+
+    def sometimes(points: object) -> None:
+        if next(calls) % 3:
+            raise StoreUnavailable("away")
+        write(points)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parts.store, "write", sometimes)
+    asyncio.run(follow_until(parts, 50))
+    assert stored(parts)["kn-1"] == list(range(1, 51))
+
+
+def test_other_numbers_of_workers_follow_what_was_divided_before(tmp_path: Path) -> None:
+    parts = ingest_parts.make(tmp_path)
+    for seq in range(1, 4):
+        some = [message(seq), message(seq, "kn-2")]
+        parts.raw.append_packed({part: (pack(some[part : part + 1]), 1) for part in (0, 1)}, NOW_MS)
+    parts.raw.append_packed({5: (pack([message(4), message(4, "kn-2")]), 2)}, NOW_MS)  # of six workers
+    asyncio.run(follow_until(parts, 3, worker=0, workers=2))
+    assert stored(parts) == {"kn-1": [1, 2, 3], "kn-2": []}
+    asyncio.run(follow_until(parts, 5, worker=1, workers=2))
+    assert stored(parts) == {"kn-1": [1, 2, 3, 4], "kn-2": [1, 2, 3, 4]}
+
+
+def test_a_log_from_before_there_were_parts_goes_on(tmp_path: Path) -> None:
+    log = RawLog(tmp_path)
+    log.append([message(1)])
+    log._db.execute("DROP TABLE place")
+    log.close()
+    again = RawLog(tmp_path)
+    assert again.parts() == [0]
+    assert again.append([message(2)]) == 2
+    assert [again.after(n) is not None for n in (0, 1, 2)] == [True, True, False]
