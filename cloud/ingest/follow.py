@@ -20,7 +20,7 @@ UNIT_MESSAGES = 16_000  # applied together: what a unit costs the ledger is shar
 BACKLOG_MESSAGES = 8_000  # the same of what was set aside, between two units of what is live
 ASIDE_MESSAGES = 100_000  # waiting: some seconds of work
 IDLE_S = 2.0  # how often an idle worker looks by itself
-PAUSE_S, PAUSE_MAX_S = 0.5, 30.0
+PAUSE_S, PAUSE_MAX_S = 0.5, 5.0  # a database that is back must not wait to be noticed
 
 
 class Follower:
