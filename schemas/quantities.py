@@ -6,6 +6,9 @@ table and nothing else; a quantity is added here or nowhere. Runs on MicroPython
 Sources: CF standard name table v93; UCUM; UN/ECE Recommendation 20 (unit codes of NGSI-LD); Smart Data
 Models (WeatherObserved, AirQualityObserved, NoiseLevelObserved). Ranges are what the quantity can be
 outdoors on Earth and what field instruments can tell, not what is likely: a value outside is kept and judged X.
+Steps within a minute are the largest that the WMO's guidelines on quality control for automatic stations allow
+(Zahumenský 2004, maximum allowed variability), those within an hour the temporal limits of MADIS where it has one
+(temperature 35 °F, humidity 50 %, pressure 10 hPa), else ours: a value beyond is kept and judged Q.
 """
 
 from collections import namedtuple
@@ -29,6 +32,8 @@ Quantity = namedtuple(
         "bits",  # width on the wire; the two highest raws are reserved (absent, escape)
         "minimum",  # physical range, inclusive, in `unit`
         "maximum",
+        "step_minute",  # how much a value may differ from the one before within a minute, 0: any amount
+        "step_hour",  # the same within an hour
         "kind",  # one of the six above
         "aggregate",  # default aggregate over an interval
         "ucum",  # UCUM code of `unit`
@@ -50,12 +55,31 @@ _A = "AirQualityObserved"
 _PM = "mass_concentration_of_%s_ambient_aerosol_particles_in_air"
 
 
-def _q(name, unit, wire_id, steps, low, bits, minimum, maximum, kind, ucum, unece, cf, ngsi, factor, de, en, uri=""):
+def _q(
+    name,
+    unit,
+    wire_id,
+    steps,
+    low,
+    bits,
+    minimum,
+    maximum,
+    kind,
+    ucum,
+    unece,
+    cf,
+    ngsi,
+    factor,
+    de,
+    en,
+    uri="",
+    step=(0, 0),
+):
     model, _, attribute = ngsi.partition(".")
     aggregate = {COUNTER: "difference", MAXIMUM: "max", SUM: "sum"}.get(kind, "mean")
     property_uri = _CF + cf + "/" if cf else uri
     return Quantity(
-        name, unit, wire_id, steps, low, bits, minimum, maximum, kind, aggregate,
+        name, unit, wire_id, steps, low, bits, minimum, maximum, step[0], step[1], kind, aggregate,
         ucum, unece, cf, property_uri, model, attribute, factor, de, en,
     )  # fmt: skip
 
@@ -63,11 +87,12 @@ def _q(name, unit, wire_id, steps, low, bits, minimum, maximum, kind, ucum, unec
 # fmt: off
 QUANTITIES = (
     _q("air_temperature", "°C", 1, 100, -80, 14, -60, 60, MEAN, "Cel", "CEL",
-       "air_temperature", _W + ".temperature", 1, "Lufttemperatur", "air temperature"),
+       "air_temperature", _W + ".temperature", 1, "Lufttemperatur", "air temperature", step=(3, 19.4)),
     _q("relative_humidity", "%", 2, 10, 0, 10, 0, 102, MEAN, "%", "C62",
-       "relative_humidity", _W + ".relativeHumidity", 0.01, "relative Luftfeuchte", "relative humidity"),
+       "relative_humidity", _W + ".relativeHumidity", 0.01, "relative Luftfeuchte", "relative humidity", step=(15, 50)),
     _q("air_pressure", "hPa", 3, 10, 300, 13, 500, 1090, MEAN, "hPa", "A97",
-       "air_pressure", _W + ".atmosphericPressure", 1, "Luftdruck am Standort", "air pressure at the station"),
+       "air_pressure", _W + ".atmosphericPressure", 1, "Luftdruck am Standort", "air pressure at the station",
+       step=(2, 10)),
     _q("battery", "V", 4, 100, 0, 9, 0, 30, MEAN, "V", "VLT",
        "", "", 1, "Batteriespannung", "battery voltage", _QUDT + "Voltage"),
     _q("co2", "ppm", 5, 1, 0, 16, 200, 40000, MEAN, "[ppm]", "59",
@@ -84,13 +109,14 @@ QUANTITIES = (
     _q("o3", "µg/m³", 10, 10, -100, 14, -20, 1000, MEAN, "ug/m3", "GQ",
        "mass_concentration_of_ozone_in_air", _A + ".o3", 1, "Ozon (O₃)", "ozone (O₃)"),
     _q("wind_speed", "m/s", 11, 100, 0, 13, 0, 75, MEAN, "m/s", "MTS",
-       "wind_speed", _W + ".windSpeed", 1, "Windgeschwindigkeit", "wind speed"),
+       "wind_speed", _W + ".windSpeed", 1, "Windgeschwindigkeit", "wind speed", step=(20, 30)),
     _q("wind_gust", "m/s", 12, 100, 0, 14, 0, 110, MAXIMUM, "m/s", "MTS",
        "wind_speed_of_gust", _W + ".gustSpeed", 1, "Windböe", "wind gust"),
     _q("wind_direction", "°", 13, 10, 0, 12, 0, 360, VECTOR, "deg", "DD",
        "wind_from_direction", _W + ".windDirection", 1, "Windrichtung (woher)", "wind direction (from)"),
     _q("solar_irradiance", "W/m²", 14, 10, -20, 15, -20, 1800, MEAN, "W/m2", "D54",
-       "surface_downwelling_shortwave_flux_in_air", _W + ".solarRadiation", 1, "Globalstrahlung", "solar irradiance"),
+       "surface_downwelling_shortwave_flux_in_air", _W + ".solarRadiation", 1, "Globalstrahlung", "solar irradiance",
+       step=(1000, 1400)),
     _q("illuminance", "lx", 15, 1, 0, 18, 0, 200000, MEAN, "lx", "LUX",
        "", _W + ".illuminance", 1, "Beleuchtungsstärke", "illuminance", _QUDT + "Illuminance"),
     _q("uv_index", "1", 16, 10, 0, 9, 0, 45, MEAN, "1", "C62",
@@ -98,9 +124,10 @@ QUANTITIES = (
     _q("globe_temperature", "°C", 17, 100, -80, 15, -60, 100, MEAN, "Cel", "CEL",
        "", "", 1, "Globetemperatur", "globe temperature", _QUDT + "CelsiusTemperature"),
     _q("surface_temperature", "°C", 18, 100, -80, 15, -60, 120, MEAN, "Cel", "CEL",
-       "surface_temperature", _W + ".surfaceTemperature", 1, "Oberflächentemperatur", "surface temperature"),
+       "surface_temperature", _W + ".surfaceTemperature", 1, "Oberflächentemperatur", "surface temperature",
+       step=(10, 30)),
     _q("soil_temperature", "°C", 19, 100, -80, 14, -50, 80, MEAN, "Cel", "CEL",
-       "soil_temperature", "", 1, "Bodentemperatur", "soil temperature"),
+       "soil_temperature", "", 1, "Bodentemperatur", "soil temperature", step=(1, 5)),
     _q("water_temperature", "°C", 20, 100, -80, 14, -5, 60, MEAN, "Cel", "CEL",
        "water_temperature", "", 1, "Wassertemperatur", "water temperature"),
     _q("soil_moisture", "%", 21, 10, 0, 10, 0, 100, MEAN, "%", "P1",

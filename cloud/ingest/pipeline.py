@@ -6,7 +6,7 @@ the first question to the ledger until it has its answer this replica has the tu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol
@@ -21,7 +21,8 @@ from cloud.ingest.rawlog import Batch
 from cloud.ingest.refusal import Decoded, Refusal
 from cloud.ingest.runs import Run
 from cloud.ingest.sort import SETTLED, sort, source_rank
-from cloud.judge import COARSE, judge
+from cloud.ingest.steps import Steps
+from cloud.judge import FAILED_RANGE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
 from cloud.ledger.ledger import Identity, Ledger, Outcome, Provisional, Stream
 from cloud.registry.registry import Snapshot
@@ -49,6 +50,7 @@ class Report:
     moved: int = 0
     refused: int = 0
     failed_range: int = 0
+    failed_step: int = 0
     revision: int = 0  # of the registry by which it was read
     acks: dict[str, dict[int, Intervals]] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ class Known:
 
     stored: defaultdict[Stream, Intervals]
     seen: defaultdict[Stream, Intervals] | None
-    newest_ms: dict[str, int]
+    newest_ms: Mapping[str, int]
 
 
 class Pipeline:
@@ -107,6 +109,7 @@ class Pipeline:
         """`divided`: replicas divide the messages among them; else each takes all, and the ledger keeps them single."""
         self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
         self._quick: tuple[Snapshot, QuickReader] | None = None
+        self._steps = Steps()
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
@@ -119,7 +122,7 @@ class Pipeline:
             self._take_runs(work, known)
             places = self._sort(work, known)
             _settle(work, places)
-            self._write(work, places)
+            self._write(work, places, self._judge(work, known))
             alone = self.divided or self.ledger.is_alone(self.log)
             _count(work, self.divided, alone)
             self.ledger.apply(work.outcome)
@@ -188,8 +191,8 @@ class Pipeline:
         """What each is to the ledger; the places in time, with what the store has where they may be taken."""
         keys = [item.identity for item in work.items if item.identity is not None]
         met_again = [key for key in keys if key[2] in known.stored[key[:2]]]
-        newest_ms = known.newest_ms
-        places = Places(self.store, dict(newest_ms))
+        newest_ms = dict(known.newest_ms)
+        places = Places(self.store, known.newest_ms)
         provisional = self.ledger.provisional(met_again) if met_again else {}
         sort(work.items, known.stored, known.seen, provisional, newest_ms)
         for item in work.items:
@@ -202,14 +205,37 @@ class Pipeline:
                 run.copies = known.seen[run.stream].update(run.counts)
         return places
 
-    def _write(self, work: Work, places: Places) -> None:
+    def _judge(self, work: Work, known: Known) -> list[Point]:
+        """What is to be written, with what it is worth."""
+        fresh: defaultdict[str, list[Point]] = defaultdict(list)
+        points: list[Point] = []
+        for one in (point(item) for item in work.items if item.fate in WRITTEN):
+            work.report.failed_range += sum(letter == FAILED_RANGE for letter in one.quality.values())
+            newer = one.time_ms > known.newest_ms.get(one.device, -1)
+            (fresh[one.device] if newer else points).append(one)
+        written = [run for run in work.runs if run.fate is Fate.NEW]
+        stations = {run.points[-1].station for run in written} | {
+            one.station for some in fresh.values() for one in some
+        }
+        forgotten = self._steps.forgotten(known.newest_ms, [*fresh, *(run.device for run in written)])
+        if forgotten:
+            self._steps.remind(self.store.latest(sorted(stations)), known.newest_ms, forgotten)
+        for some in fresh.values():
+            judged, doubted = self._steps.judge(sorted(some, key=attrgetter("time_ms")))
+            points += judged
+            work.report.failed_step += doubted
+        for run in written:
+            run.points, doubted = self._steps.judge(run.points, run.is_late)
+            points += run.points
+            work.report.failed_step += doubted
+        for run in work.runs:  # another replica's, to be known for the next
+            if run.fate is Fate.AGAIN and run.points[0].time_ms > self._steps.newest_ms(run.device):
+                self._steps.judge(run.points)
+        return points
+
+    def _write(self, work: Work, places: Places, points: list[Point]) -> None:
         """Write what is to be written, delete what got a better time, put aside what the store refuses."""
         items = [item for item in work.items if item.fate in WRITTEN]
-        points = [point(item) for item in items]
-        work.report.failed_range += sum(letter != COARSE for p in points for letter in p.quality.values())
-        for run in work.runs:
-            if run.fate is Fate.NEW:
-                points += run.points
         if points:
             try:
                 self.store.write(points)

@@ -260,7 +260,7 @@ class Ingest:
         return topics.topic(topics.STATUS, self.config.instance)
 
     def _tally(self, report: Report) -> None:
-        for name in ("messages", "stored", "duplicates", "moved", "refused", "failed_range"):
+        for name in ("messages", "stored", "duplicates", "moved", "refused", "failed_range", "failed_step"):
             self.counts[name] += getattr(report, name)
         if report.refused:
             text = "%d parts of %d messages were put aside: `klimanetz dead-letters list` says why"
