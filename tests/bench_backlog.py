@@ -11,19 +11,28 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paho.mqtt.client as paho
 import urllib3
 
-from tests.brokers import Broker
-from tests.servers import InfluxServer
+from cloud.ingest.service import SUBSCRIBED
+from cloud.registry import imports
+from cloud.registry.registry import Registry, open_registry
+from tests.brokers import Broker, start_mosquitto
+from tests.servers import InfluxServer, start_influxd
 
 MESSAGES, DEVICES = 60_000, 400
 STEP_S = 900
 GIVE_UP_S = 120.0
+ROUNDS = 2
+Row = Callable[..., None]
 TOPICS = "klimanetz/v1/up/+"
 BROKER_CONFIG = "max_inflight_messages 2000\nmax_queued_bytes 4294967296\nlog_type all\nlog_timestamp false\n"
 TELEGRAF = """
@@ -140,49 +149,164 @@ def publish(rig: Rig, messages: int) -> float:
     return rate
 
 
-def race(rig: Rig, name: str, command: list[str], env: dict[str, str], bucket: str, ids: list[str], want: int) -> float:
-    """Readings a second of one contender, from the first CONNECT to the last reading stored."""
+@dataclass(frozen=True)
+class Contender:
+    """A command, its environment, and the client id whose CONNACK starts the clock."""
+
+    name: str
+    client_id: str
+    command: list[str]
+    env: dict[str, str]
+    bucket: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Readings a second, and the CPU microseconds that one cost: the contender's, broker's and database's."""
+
+    rate: float
+    own_us: float
+    broker_us: float
+    database_us: float
+
+
+def race(rig: Rig, one: Contender, want: int) -> Outcome:
+    """From the CONNACK to the last reading stored."""
     log = rig.folder / "mosquitto.log"
     skip = log.stat().st_size
-    out = (rig.folder / f"{name}.log").open("wb")
-    process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=out)
-    try:
-        began, idle, deadline = 0.0, {}, time.monotonic() + GIVE_UP_S
-        while not began and time.monotonic() < deadline:
-            with log.open("rb") as file:
-                file.seek(skip)
-                text = file.read()
-            if any(f"Sending CONNACK to {one} ".encode() in text for one in ids):
-                began, idle = time.perf_counter(), family(process.pid)
-            time.sleep(0.005)
-        while not rig.has(bucket, want):
+    with started(rig, one) as process:
+        deadline = time.monotonic() + GIVE_UP_S
+        mark = f"Sending CONNACK to {one.client_id} ".encode()
+        while mark not in _behind(log, skip):
             if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit(f"{name}: {rig.stored(bucket)} of {want} stored; see {rig.folder}")
+                raise SystemExit(f"{one.name} did not connect; see {rig.folder}")
+            time.sleep(0.002)
+        began = time.perf_counter()
+        used = _used(rig, process.pid)
+        while not rig.has(one.bucket, want):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise SystemExit(f"{one.name}: {rig.stored(one.bucket)} of {want} stored; see {rig.folder}")
             time.sleep(0.02)
         took = time.perf_counter() - began
-        print(
-            "   cpu of processes, us per message:",
-            {k: round(1e6 * (v - idle.get(k, 0)) / want, 1) for k, v in family(process.pid).items()},
-        )
-        return want / took
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        costs = [1e6 * (after - before) / want for before, after in zip(used, _used(rig, process.pid), strict=True)]
+        return Outcome(want / took, *costs)
 
 
-def family(pid: int) -> dict[int, float]:
-    """CPU seconds of a process and its children."""
-    found = {}
+@contextmanager
+def started(rig: Rig, one: Contender) -> Iterator[subprocess.Popen[bytes]]:
+    """The contender as a process, ended in the end."""
+    with (rig.folder / f"{one.name.replace(' ', '-')}.log").open("wb") as out:
+        process = subprocess.Popen(one.command, env=one.env, cwd=rig.folder, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _behind(log: Path, skip: int) -> bytes:
+    with log.open("rb") as file:
+        file.seek(skip)
+        return file.read()
+
+
+def _used(rig: Rig, pid: int) -> tuple[float, float, float]:
+    broker = rig.broker.pid
+    return _cpu_s(pid), _cpu_s(broker), _cpu_s(rig.influx.process.pid)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process and its children; 0 where there is no /proc."""
+    ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(") ", 1)[1].split()
         except OSError:
             continue
-        one = int(stat.parent.name)
-        if one == pid or int(fields[1]) == pid:
-            found[one] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return found
+        if pid in (int(stat.parent.name), int(fields[1])):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def telegraf_binary() -> str | None:
-    return os.environ.get("TELEGRAF") or shutil.which("telegraf")
+def telegraf(rig: Rig) -> Contender | None:
+    binary = os.environ.get("TELEGRAF") or shutil.which("telegraf")
+    if binary is None:
+        return None
+    bucket, conf = rig.influx.new_bucket(), rig.folder / "telegraf.conf"
+    names = {"url": rig.influx.url, "token": rig.influx.token, "org": rig.influx.org, "bucket": bucket}
+    conf.write_text(TELEGRAF.format(port=rig.broker.port, **names))
+    rig.reserve("telegraf", [TOPICS])
+    return Contender("Telegraf", "telegraf", [binary, "--config", str(conf)], dict(os.environ), bucket)
+
+
+def ours(rig: Rig, workers: int) -> Contender:
+    """`klimanetz ingest` with a registry of all devices."""
+    instance, bucket = f"ingest-{workers}", rig.influx.new_bucket()
+    folder = rig.folder / instance
+    folder.mkdir()
+    env = {
+        **os.environ, "KLIMANETZ_MQTT_URL": f"mqtt://127.0.0.1:{rig.broker.port}", "KLIMANETZ_SPOOL": str(folder),
+        "KLIMANETZ_STORE": rig.influx.store_url(bucket), "KLIMANETZ_INFLUX_TOKEN": rig.influx.token,
+        "KLIMANETZ_REGISTRY": f"sqlite:///{folder}/registry.db", "KLIMANETZ_INSTANCE": instance,
+    }  # fmt: skip
+    register(open_registry(env["KLIMANETZ_REGISTRY"], lambda: 0))
+    rig.reserve(instance, list(SUBSCRIBED))
+    command = [sys.executable, "-m", "klimanetz", "ingest", "--workers", str(workers)]
+    return Contender(f"ingest, {workers} worker{'s' * (workers > 1)}", instance, command, env, bucket)
+
+
+def register(registry: Registry) -> None:
+    names = range(DEVICES)
+    stations = "station,name,latitude,longitude\n" + "".join(f"s-{n:04d},S,51.48,11.97\n" for n in names)
+    devices = "device,station,activation\n" + "".join(f"kn-{n:04d},s-{n:04d},mqtt\n" for n in names)
+    imports.import_stations(registry, stations.encode())
+    imports.import_devices(registry, devices.encode())
+
+
+@contextmanager
+def rig() -> Iterator[Rig | None]:
+    """None, and said, where the parts are missing."""
+    influxd = os.environ.get("INFLUXD") or shutil.which("influxd")
+    mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if influxd is None or mosquitto is None:
+        print("backlog: left out, it needs mosquitto and influxd on PATH (or $INFLUXD)")
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        broker = start_mosquitto(mosquitto, Path(folder), BROKER_CONFIG)
+        influx = start_influxd(influxd, Path(folder))
+        try:
+            yield Rig(Path(folder), broker, influx)
+        finally:
+            broker.stop()
+            influx.stop()
+
+
+def backlog(row: Row) -> None:
+    """One after the other, twice, each time with a backlog of its own; the better of each is told."""
+    with rig() as found:
+        if found is None:
+            return
+        best: dict[str, Outcome] = {}
+        for _ in range(ROUNDS):
+            contenders = [one for one in (telegraf(found), ours(found, 1), ours(found, 2)) if one is not None]
+            publish(found, MESSAGES)
+            for one in contenders:
+                came_to = race(found, one, MESSAGES)
+                if one.name not in best or came_to.rate > best[one.name].rate:
+                    best[one.name] = came_to
+            for part in ("ingest-1", "ingest-2"):
+                shutil.rmtree(found.folder / part)
+        peer = best.get("Telegraf")
+        for name, came_to in best.items():
+            if name != "Telegraf":
+                row(f"a backlog of {MESSAGES:,}: {name}", came_to.rate, "Telegraf", peer and peer.rate, "readings/s")
+        for name, came_to in best.items():
+            print(
+                f"      CPU of a reading, µs: {name:18} {came_to.own_us:5.1f}   Mosquitto {came_to.broker_us:4.1f}   "
+                f"InfluxDB {came_to.database_us:5.1f}"
+            )

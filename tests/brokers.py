@@ -38,6 +38,11 @@ class Broker:
         self.stop()
         raise RuntimeError("mosquitto did not start: " + self._log.read_text()[-500:])
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Stops it; its port stays ours by luck only."""
         if self._process:

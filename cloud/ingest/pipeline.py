@@ -337,7 +337,9 @@ def _count_item(item: Item, work: Work, divided: bool, alone: bool) -> None:
         tally.received += 1
     elif item.fate is Fate.BETTER:
         report.moved += 1
-    elif item.fate in (Fate.AGAIN, Fate.REWRITTEN) and not item.copy and (key is not None or alone):
+    elif item.message.replayed_ms or item.copy:
+        pass  # we ourselves took it again, or know it through another replica
+    elif item.fate in (Fate.AGAIN, Fate.REWRITTEN) and (key is not None or alone):
         report.duplicates += 1
         tally.duplicates += divided
         tally.repeated += not divided

@@ -105,6 +105,23 @@ class RawLog:
             messages += unpack(body)
         return Batch(batch, messages, part) if messages else None
 
+    def kept(self, after: int, last: int, from_ms: int, to_ms: int, most: int) -> Iterator[Batch]:
+        """Batches of all parts with ids in (after, last], received in [from, to): at most so many, by id."""
+        query = (
+            "SELECT id, body FROM batch WHERE id > ? AND id <= ? AND received_ms >= ? AND received_ms < ? "
+            "ORDER BY id LIMIT 1"
+        )
+        for _ in range(most):
+            row = self._execute(query, (after, last, from_ms, to_ms)).fetchone()
+            if row is None:
+                return
+            after = row[0]
+            yield Batch(after, list(unpack(zstandard.decompress(row[1]))))
+
+    def last(self) -> int:
+        """The id of the newest batch, 0 for none."""
+        return int(self._execute("SELECT COALESCE(MAX(id), 0) FROM batch", ()).fetchone()[0])
+
     def set_aside(self, part: int, batch: int) -> None:
         """What waits behind a batch of a part becomes that part's backlog, in its order."""
         with self._changing() as db:

@@ -1,4 +1,6 @@
-"""Dead letters go through the pipeline again: by themselves once the registry has cured them, or when wanted."""
+"""What goes through the pipeline again: dead letters by themselves once the registry has cured them, or when wanted;
+and what the raw log keeps, when somebody asked for it after a codec was mended.
+"""
 
 from pydantic import ValidationError
 
@@ -7,10 +9,13 @@ from cloud.ingest.pipeline import RegistryCopy
 from cloud.ingest.place import where
 from cloud.ingest.rawlog import RawLog
 from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.replays import Replays
 from cloud.registry.registry import Snapshot
+from schemas import topics
 from schemas.models import Reading
 
 _PAGE = 1000
+_BATCHES = 20  # of the raw log at a time
 
 
 def replay_waiting(letters: DeadLetters, raw: RawLog, registry: RegistryCopy, now_ms: int) -> int:
@@ -34,6 +39,31 @@ def replay_wanted(letters: DeadLetters, raw: RawLog, now_ms: int) -> int:
         letters.mark_replayed([letter["id"] for letter in page], now_ms)
         replayed += len(page)
     return replayed
+
+
+def replay_captured(replays: Replays, raw: RawLog, now_ms: int) -> int:
+    """Capture again some of what was asked for; how many. Dying in between repeats some, which changes nothing."""
+    wanted = replays.next(raw.id)
+    if wanted is None:
+        return 0
+    cursor, messages = wanted.cursor, wanted.messages
+    for batch in raw.kept(cursor, wanted.last_batch, wanted.from_ms, wanted.to_ms, _BATCHES):
+        again = [m._replace(replayed_ms=now_ms) for m in batch.messages if is_wanted(m, wanted.device)]
+        if again:
+            raw.append(again)
+        cursor, messages = batch.id, messages + len(again)
+    done = cursor == wanted.cursor
+    replays.came_to(wanted.id, cursor, messages, now_ms if done else None)
+    return messages - wanted.messages
+
+
+def is_wanted(message: Message, device: str | None) -> bool:
+    """Whether a message is a reading as it first came, of a device or of any."""
+    try:
+        kind, sender = topics.parse(message.topic)
+    except topics.TopicError:
+        return False
+    return not message.replayed_ms and kind in (topics.UP, topics.RAW) and device in (None, sender)
 
 
 def _has_a_place(payload: bytes, snapshot: Snapshot) -> bool:

@@ -24,10 +24,11 @@ from cloud.ingest.follow import Follower
 from cloud.ingest.owed import Owed
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable, add
-from cloud.ingest.replay import replay_waiting, replay_wanted
+from cloud.ingest.replay import replay_captured, replay_waiting, replay_wanted
 from cloud.ingest.workers import Command, Workers
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
+from cloud.ledger.replays import Replays
 from cloud.ledger.turn import lot
 from cloud.store.model import Store
 from schemas import topics
@@ -69,6 +70,7 @@ class Ingest:
         self.raw = RawLog(config.spool)
         self.ledger = ledger
         self.letters = DeadLetters(ledger.engine)
+        self.replays = Replays(ledger.engine)
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
         self.follower = Follower(self.raw, self.pipeline, self._applied, self._cannot_store)
@@ -217,8 +219,9 @@ class Ingest:
             self._owing.set()
 
     async def _replay(self) -> None:
-        """Capture dead letters again that the registry has cured, or that somebody wants again."""
+        """Capture again what the registry has cured, or what somebody wants again."""
         while True:
+            replayed = 0
             try:
                 revision = (await asyncio.to_thread(self.registry.snapshot)).revision
                 if revision != self._revision:
@@ -226,13 +229,14 @@ class Ingest:
                     replayed = await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
                 else:
                     replayed = await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms())
+                replayed += await asyncio.to_thread(replay_captured, self.replays, self.raw, now_ms())
                 if replayed:
                     self._wake()
                 self._solve("letters")
             except (SQLAlchemyError, RawLogUnavailable) as error:
                 self._revision = -1
                 self._complain("letters", f"dead letters cannot be looked at: {error}; trying again")
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(0.0 if replayed else LOOK_S)
 
     async def _tend(self) -> None:
         """Once a minute: say how we are, forget what is old."""
