@@ -58,6 +58,7 @@ class Work:
     snapshot: Snapshot
     items: list[Item] = field(default_factory=list)
     kept: list[Identity] = field(default_factory=list)  # put aside whole, which is as durable as stored
+    again: bool = False  # an attempt before may have written it, and died before the ledger knew
 
     def refuse(self, message: Message, refusal: Refusal) -> None:
         """Put something aside with its reason."""
@@ -81,10 +82,13 @@ class Pipeline:
     def __init__(self, store: Store, ledger: Ledger, registry: RegistryCopy, log: str, divided: bool = False) -> None:
         """`divided`: replicas divide the messages among them; else each takes all, and the ledger keeps them single."""
         self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
+        self._tried: int | None = None  # the batch of the last attempt
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
         work = self._decoded(batch)
+        work.again = self._tried in (None, batch.id)
+        self._tried = batch.id
         with self.ledger.turn():
             places = self._sort(work)
             _settle(work, places)
@@ -128,8 +132,12 @@ class Pipeline:
             except PointsRejected as error:
                 _put_aside(error, items, work)
         # The new place is written before the old one goes: dying in between leaves both, and the repetition mends it.
-        if stale := [key for item in items if (key := _left(item, places)) is not None]:
+        left = [_left(item, places) for item in items]
+        if stale := [key for key in left if key is not None]:
             self.store.delete(stale)
+        for item, stored, key in zip(items, points, left, strict=True):
+            if item.fate in WRITTEN:
+                _arrived(item, stored, key, places, work)
 
 
 def _settle(work: Work, places: Places) -> None:
@@ -148,6 +156,18 @@ def _settle(work: Work, places: Places) -> None:
             continue
         left_ms = item.old.time_ms if item.old is not None else None
         item.time_ms = places.claim(device, item.time_ms, owner, left_ms)
+
+
+def _arrived(item: Item, stored: Point, left: PointKey | None, places: Places, work: Work) -> None:
+    """News, or written once more as it was. In doubt it is news: rather told twice than never."""
+    if left is None and work.again and item.fate is Fate.BETTER and item.old is not None:
+        left = PointKey(item.old.station, item.reading.device, item.old.time_ms)  # deleted by that attempt, untold
+    known = item.copy or places.stood(item.reading.device, item.time_ms, item.identity)
+    old = item.fate is Fate.REWRITTEN and known and not work.again
+    (work.outcome.rewritten if old else work.outcome.arrived).append(
+        (stored.station, stored.device, stored.time_ms, stored.generation, stored.seq, stored.values,
+         stored.quality, None if left is None else (left.station, left.time_ms))
+    )  # fmt: skip
 
 
 def _left(item: Item, places: Places) -> PointKey | None:
