@@ -126,7 +126,7 @@ def _insert(connection: Connection, count: int, now_ms: int, body: object) -> No
 
 
 def _arrived(row: sa.Row[Any]) -> Arrived:
-    first, count, received_ms, packed = row
+    first, count, received_ms, packed = tuple(row)
     body = orjson.loads(zstandard.decompress(packed))
     if isinstance(body, dict):
         return Arrived(first, received_ms, [], [], body["stations"])
