@@ -11,6 +11,7 @@ import uvicorn
 
 from cloud.api.app import create_app
 from cloud.ingest.service import Ingest, IngestConfig
+from cloud.ledger.arrivals import Arrivals
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.store.model import StoreRefused, StoreUnavailable
@@ -78,6 +79,7 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         registry,
         delivery=wiring.Delivery(Ledger(registry.engine), registry),
         dead_letters=wiring.Letters(DeadLetters(registry.engine)),
+        arrivals=Arrivals(registry.engine),
         imprint_url=settings.imprint_url,
         privacy_url=settings.privacy_url,
         accessibility_url=settings.accessibility_url,

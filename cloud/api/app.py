@@ -12,9 +12,11 @@ from fastapi import FastAPI
 
 from cloud.api import docs, operator_routes, problems, series_routes, station_routes
 from cloud.api.answers import Problem
+from cloud.api.compression import Compressed
 from cloud.api.metrics import Metrics
 from cloud.api.middleware import BodyLimit, Cors, Head, Measured
 from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
+from cloud.latest import ArrivalReader, LatestValues
 from cloud.pages import routes as pages
 from cloud.store.model import Store
 
@@ -44,16 +46,19 @@ def create_app(
     registry: RegistryReader,
     delivery: DeliveryReader | None = None,
     dead_letters: DeadLetterReader | None = None,
+    arrivals: ArrivalReader | None = None,
     now_s: Callable[[], float] = time.time,
     imprint_url: str | None = None,
     privacy_url: str | None = None,
     accessibility_url: str | None = None,
 ) -> FastAPI:
-    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out. It closes nothing.
+    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out; without `arrivals` the newest
+    values are asked of the store each time, and answers are made anew. It closes nothing.
 
     The three addresses stand at the foot of every page, each where it is given.
     """
-    services = Services(store, registry, delivery, dead_letters, now_s)
+    values = LatestValues(store, arrivals, time.monotonic) if arrivals is not None else None
+    services = Services(store, registry, delivery, dead_letters, now_s, values)
     metrics = Metrics(services)
     app = _App(
         title="klimanetz",
@@ -68,6 +73,7 @@ def create_app(
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Compressed)
     app.add_middleware(Head)
     app.add_middleware(Cors, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
     app.add_middleware(Measured, metrics=metrics)

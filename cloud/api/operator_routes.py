@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -68,13 +68,13 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
         return _json({"status": "ok"})
 
     @router.get("/health/ready", summary="Store and registry answer too", response_model=answers.Ready)
-    def ready() -> Response:
+    def ready(request: Request) -> Response:
         for name, ask in (("store of readings", services.store.ping), ("registry", services.registry.stations)):
             try:
                 ask()
             except Exception as error:
                 log.error("not ready, %s: %s", name, error)
-                return problem(503, f"The {name} cannot be reached; its reason is in the log.")
+                return problem(503, f"The {name} cannot be reached; its reason is in the log.", request.headers)
         return _json({"status": "ready"})
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=_FIGURES)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from cloud.latest import LatestValues
 from cloud.store.model import Store
 from schemas.models import Station
 
@@ -17,6 +18,9 @@ class RegistryReader(Protocol):
 
     def station(self, station: str) -> Station | None:
         """One by its id."""
+
+    def revision(self) -> int:
+        """Rises with every change."""
 
     def key_scope(self, key: str) -> str | None:
         """ "read", "write" or "admin"; None for a key that nobody was given."""
@@ -48,3 +52,4 @@ class Services:
     delivery: DeliveryReader | None = None
     dead_letters: DeadLetterReader | None = None
     now_s: Callable[[], float] = time.time
+    latest: LatestValues | None = None  # without it the store is asked each time

@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from cloud.api import answers, answers_geojson, geojson
+from cloud.api.etags import etag, headers_of, not_modified
 from cloud.api.known_query import known_query
+from cloud.api.latest_answer import LatestAnswer
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
 from cloud.api.series_source import offered
@@ -15,6 +17,7 @@ from schemas.models import Station
 
 def routes(services: Services) -> APIRouter:
     """The routes of stations."""
+    ready = None if services.latest is None else LatestAnswer(services.latest, services.registry)
     router = APIRouter(
         prefix="/v1",
         tags=["stations"],
@@ -23,25 +26,36 @@ def routes(services: Services) -> APIRouter:
     )
 
     @router.get("/stations", summary="All stations", response_model=answers_geojson.Stations)
-    def stations() -> Response:
-        return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]))
+    def stations(request: Request) -> Response:
+        tag = etag("stations", services.registry.revision())
+        if (same := not_modified(request, tag)) is not None:
+            return same
+        return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]), tag)
 
     @router.get(
         "/stations/{station}", summary="One station and its channels", response_model=answers_geojson.OneStation
     )
-    def station(station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
-        found = find(services, station)
-        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))))
+    def station(request: Request, station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
+        revision = services.registry.revision()
+        found, tag = find(services, station), None
+        if services.latest is not None:
+            tag = etag("station", station, revision, str(services.latest.station_mark(station)[0]))
+        if (same := not_modified(request, tag)) is not None:
+            return same
+        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))), tag)
 
     @router.get(
         "/latest", summary="The newest value of every channel of every station", response_model=answers_geojson.Latest
     )
     def latest(
+        request: Request,
         station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
     ) -> Response:
-        if station is None:
+        some = None if station is None else [find(services, name.strip()) for name in station.split(",")]
+        if ready is not None:
+            return ready.answer(request, some)
+        if some is None:
             return _answer(geojson.latest(services.registry.stations(), services.store.latest()))
-        some = [find(services, name.strip()) for name in station.split(",")]
         return _answer(geojson.latest(some, services.store.latest([one.station for one in some])))
 
     return router
@@ -73,5 +87,5 @@ def find(services: Services, station: str) -> Station:
     return found
 
 
-def _answer(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type=geojson.MEDIA_TYPE)
+def _answer(body: dict[str, Any], tag: str | None = None) -> Response:
+    return Response(orjson.dumps(body), headers=headers_of(tag), media_type=geojson.MEDIA_TYPE)

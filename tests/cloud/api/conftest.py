@@ -33,6 +33,9 @@ class Registry:
     def station(self, station: str) -> Station | None:
         return next((one for one in self.listed if one.station == station), None)
 
+    def revision(self) -> int:
+        return 1
+
     def key_scope(self, key: str) -> str | None:
         return self.keys.get(key)
 
