@@ -10,25 +10,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from cloud.ledger.arrivals import Arrival, Arrived
+from cloud.ledger.arrivals import Arrival, ArrivalReader, Arrived
 from cloud.store.model import NOT_JUDGED, Latest, Store, StoreUnavailable
 
 RELOAD_S = 900.0
 PATIENCE_S = 10.0  # for somebody else who is asking a store that hangs
 _ASK = 50  # stations asked of the store together: more of them it answers less exactly
 Channels = dict[str, Latest]
-
-
-class ArrivalReader(Protocol):
-    """What arrived, by rising number."""
-
-    def newest(self) -> int: ...
-
-    def oldest(self) -> int: ...
-
-    def after(self, number: int, limit: int = 100) -> list[Arrived]: ...
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from klimanetz import wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Settings
 
+NOT_READING_MS = 120_000
 Say = Callable[[str], None]
 log = logging.getLogger("klimanetz")
 
@@ -92,6 +93,10 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         raise Failure(
             f"cannot listen on {listen}: {os.strerror(error.errno or 0)}; set KLIMANETZ_HTTP_LISTEN to a free port"
         ) from None
+    if hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):  # Linux: who has not read for so long is let go; accepted sockets inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, NOT_READING_MS)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # ours, see cli.services
     serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -99,6 +104,7 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     say(f"api: http://{f'[{host}]' if ':' in host else host}:{port}")
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    app.state.streams.end()
     server.should_exit = True
     await serving
     stopping.cancel()

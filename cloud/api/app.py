@@ -10,13 +10,16 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from cloud.api import docs, operator_routes, problems, series_routes, station_routes
+from cloud.api import docs, operator_routes, problems, series_routes, station_routes, stream_routes
 from cloud.api.answers import Problem
 from cloud.api.compression import Compressed
 from cloud.api.metrics import Metrics
 from cloud.api.middleware import BodyLimit, Cors, Head, Measured
 from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
-from cloud.latest import ArrivalReader, LatestValues
+from cloud.api.stream_routes import Streams
+from cloud.api.tail import Tail
+from cloud.latest import LatestValues
+from cloud.ledger.arrivals import ArrivalReader
 from cloud.pages import routes as pages
 from cloud.store.model import Store
 
@@ -79,6 +82,9 @@ def create_app(
     app.add_middleware(Measured, metrics=metrics)
     app.include_router(station_routes.routes(services))
     app.include_router(series_routes.routes(services))
+    if arrivals is not None:
+        app.state.streams = Streams(Tail(arrivals, lambda: (one.station for one in registry.stations())))
+        app.include_router(stream_routes.routes(services, app.state.streams))
     if delivery is not None:
         app.include_router(station_routes.delivery_routes(delivery))
     if dead_letters is not None:

@@ -56,6 +56,10 @@ class Changed(ApiError):
     """`If-Match` names a state that is no more."""
 
 
+class TooMany(ApiError):
+    """More at once than are taken."""
+
+
 STATUS: dict[type[Exception], tuple[int, str]] = {
     BadParameter: (400, "bad-parameter"),
     KeyMissing: (401, "key-missing"),
@@ -65,6 +69,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     Conflict: (409, "conflict"),
     Changed: (412, "changed-meanwhile"),
     Refused: (422, "refused"),
+    TooMany: (503, "too-many"),
     StoreUnavailable: (503, "store-unavailable"),
     StoreRefused: (503, "store-unavailable"),
     SQLAlchemyError: (503, "registry-unavailable"),
@@ -115,7 +120,7 @@ def install(app: FastAPI) -> None:
 
 async def _known(request: Request, error: Exception) -> Response:
     status, kind = next(STATUS[one] for one in type(error).__mro__ if one in STATUS)
-    if status == 503:
+    if status == 503 and not isinstance(error, ApiError):
         log.error("%s: %s", request.url.path, error)
         after = error.retry_after_s if isinstance(error, StoreUnavailable) else None
         headers = {"Retry-After": str(max(1, round(after)))} if after else None

@@ -7,7 +7,7 @@ which there is one at a time. The rule: what a follower sees has been stored, an
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 import sqlalchemy as sa
@@ -87,6 +87,16 @@ def prune(connection: Connection, before_ms: int) -> None:
         connection.execute(sa.delete(arrivals).where(c.first < cut))
 
 
+class ArrivalReader(Protocol):
+    """What arrived, by rising number; see `Arrivals`."""
+
+    def newest(self) -> int: ...
+
+    def oldest(self) -> int: ...
+
+    def after(self, number: int, limit: int = _PAGE, readings: int | None = None) -> list[Arrived]: ...
+
+
 class Arrivals:
     """Follow what arrives. May be called from several threads."""
 
@@ -103,14 +113,22 @@ class Arrivals:
         with self._read.connect() as connection:
             return connection.execute(sa.select(sa.func.min(arrivals.c.first))).scalar() or 0
 
-    def after(self, number: int, limit: int = _PAGE) -> list[Arrived]:
-        """Up to `limit` batches with numbers behind this one; the first may begin before it."""
+    def after(self, number: int, limit: int = _PAGE, readings: int | None = None) -> list[Arrived]:
+        """Up to `limit` batches with numbers behind this one, and no more when they hold so many `readings`.
+
+        The first batch may begin before the number.
+        """
         c = arrivals.c
         holds = sa.select(sa.func.max(c.first)).where(c.first <= number + 1).scalar_subquery()
         last = c.first + sa.case((c["count"] > 0, c["count"]), else_=1) - 1
         query = sa.select(arrivals).where(c.first >= sa.func.coalesce(holds, 0), last > number)
-        with self._read.connect() as connection:
-            return [_arrived(row) for row in connection.execute(query.order_by(c.first).limit(limit))]
+        found: list[Arrived] = []
+        with self._read.connect() as connection, connection.execute(query.order_by(c.first).limit(limit)) as rows:
+            for row in rows:
+                found.append(_arrived(row))
+                if readings is not None and found[-1].last - number >= readings:
+                    break
+        return found
 
 
 def _newest(connection: Connection) -> int:

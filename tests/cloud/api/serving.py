@@ -1,5 +1,6 @@
 """The application behind a real uvicorn on loopback, in a thread of the test."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
+        self.loop = asyncio.get_running_loop()
         self.ready.set()
 
 
@@ -32,6 +35,8 @@ def serving(app: FastAPI) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
+        if (streams := getattr(app.state, "streams", None)) is not None and server.loop is not None:
+            server.loop.call_soon_threadsafe(streams.end)
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
