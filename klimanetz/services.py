@@ -14,6 +14,7 @@ from cloud.ingest.service import Ingest, IngestConfig
 from cloud.ledger.arrivals import Arrivals
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
+from cloud.registry.changes import RegistryChanges
 from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
@@ -74,12 +75,14 @@ async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:
 async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     """HTTP."""
     registry = wiring.registry(settings)
+    writable = wiring.with_keys(registry, settings)
     store = await asyncio.to_thread(wiring.store, settings)
     app = create_app(
         store,
         registry,
         delivery=wiring.Delivery(Ledger(registry.engine), registry),
-        dead_letters=wiring.Letters(DeadLetters(registry.engine)),
+        dead_letters=wiring.Letters(DeadLetters(registry.engine), writable),
+        changes=None if writable is None else RegistryChanges(writable),
         arrivals=Arrivals(registry.engine),
         imprint_url=settings.imprint_url,
         privacy_url=settings.privacy_url,

@@ -10,17 +10,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from cloud.api import docs, operator_routes, problems, series_routes, station_routes, stream_routes
+from cloud.api import docs, operator_routes, problems, registry_routes, series_routes, station_routes, stream_routes
 from cloud.api.answers import Problem
 from cloud.api.compression import Compressed
 from cloud.api.metrics import Metrics
 from cloud.api.middleware import BodyLimit, Cors, Head, Measured
-from cloud.api.ports import DeadLetterReader, DeliveryReader, RegistryReader, Services
+from cloud.api.ports import DeadLetterBox, DeliveryReader, RegistryReader, Services
 from cloud.api.stream_routes import Streams
 from cloud.api.tail import Tail
 from cloud.latest import LatestValues
 from cloud.ledger.arrivals import ArrivalReader
 from cloud.pages import routes as pages
+from cloud.registry.changes import RegistryChanges
 from cloud.store.model import Store
 
 _DESCRIPTION = """
@@ -48,15 +49,16 @@ def create_app(
     store: Store,
     registry: RegistryReader,
     delivery: DeliveryReader | None = None,
-    dead_letters: DeadLetterReader | None = None,
+    dead_letters: DeadLetterBox | None = None,
     arrivals: ArrivalReader | None = None,
+    changes: RegistryChanges | None = None,
     now_s: Callable[[], float] = time.time,
     imprint_url: str | None = None,
     privacy_url: str | None = None,
     accessibility_url: str | None = None,
 ) -> FastAPI:
-    """The HTTP side. Without `delivery` or `dead_letters` their routes are left out; without `arrivals` the newest
-    values are asked of the store each time, and answers are made anew. It closes nothing.
+    """The HTTP side. Without `delivery`, `dead_letters` or `changes` their routes are left out; without `arrivals`
+    there is no stream, and the newest values are asked of the store each time. It closes nothing.
 
     The three addresses stand at the foot of every page, each where it is given.
     """
@@ -89,6 +91,8 @@ def create_app(
         app.include_router(station_routes.delivery_routes(delivery))
     if dead_letters is not None:
         app.include_router(operator_routes.dead_letter_routes(services, dead_letters))
+    if changes is not None:
+        app.include_router(registry_routes.routes(services, changes))
     app.include_router(operator_routes.health_routes(services, metrics))
     app.include_router(docs.routes())
     legal = {"imprint": imprint_url, "privacy": privacy_url, "accessibility": accessibility_url}

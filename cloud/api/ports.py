@@ -33,14 +33,23 @@ class DeliveryReader(Protocol):
         """As `/v1/devices/<id>/delivery` answers; None for a device never heard of."""
 
 
-class DeadLetterReader(Protocol):
+class DeadLetterBox(Protocol):
     """Messages that were not readings, and devices that nobody registered."""
 
     def dead_letters(self, limit: int) -> list[dict[str, object]]:
         """The newest first."""
 
+    def dead_letter(self, number: int) -> dict[str, object] | None:
+        """One whole, None where there is none."""
+
+    def replay(self, number: int) -> bool:
+        """Ask for it to be taken again; False where that cannot be."""
+
     def unknown(self) -> list[dict[str, object]]:
         """Devices heard that are not registered."""
+
+    def adopt(self, device: str, station: str) -> None:
+        """Register one of them. Raises cloud.registry.adoption.AdoptionRefused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,6 @@ class Services:
     store: Store
     registry: RegistryReader
     delivery: DeliveryReader | None = None
-    dead_letters: DeadLetterReader | None = None
+    dead_letters: DeadLetterBox | None = None
     now_s: Callable[[], float] = time.time
     latest: LatestValues | None = None  # without it the store is asked each time
