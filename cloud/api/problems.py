@@ -155,7 +155,11 @@ def _parameter(one: Any) -> str:
     what = str(one["msg"])
     what = what[:1].lower() + what[1:]
     where = f"`{'.'.join(names) or place}`"
-    return f"{where} is '{one['input']}': {what}" if place in ("query", "path") else f"{where}: {what}"
+    return (
+        f"{where} is '{one['input']}': {what}"
+        if one["type"] != "missing" and place in ("query", "path")
+        else f"{where}: {what}"
+    )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
