@@ -1,6 +1,8 @@
 """What only operators see (dead letters, unknown devices: a key is needed) and what machines ask (health, metrics)."""
 
+import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import orjson
@@ -14,6 +16,7 @@ from cloud.api.known_query import known_query
 from cloud.api.metrics import Metrics
 from cloud.api.ports import DeadLetterBox, Services
 from cloud.api.problems import Conflict, NotFound, Refused, problem
+from cloud.api.readiness import PATIENCE_S, Readiness
 from cloud.registry.adoption import AdoptionRefused, AlreadyRegistered, NeverHeard, NoSuchStation
 
 Number = Annotated[int, Path(ge=0, lt=2**63, description="`id` of a dead letter", examples=[17])]
@@ -97,17 +100,23 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
     @router.get("/health/live", summary="The process answers", response_model=answers.Live)
-    def live() -> Response:
+    async def live() -> Response:
         return _json({"status": "ok"})
 
+    probes = ThreadPoolExecutor(2, thread_name_prefix="probe")
+    readiness = Readiness({"store of readings": services.store.ping, "registry": services.registry.revision})
+
     @router.get("/health/ready", summary="Store and registry answer too", response_model=answers.Ready)
-    def ready(request: Request) -> Response:
-        for name, ask in (("store of readings", services.store.ping), ("registry", services.registry.stations)):
-            try:
-                ask()
-            except Exception as error:
-                log.error("not ready, %s: %s", name, error)
-                return problem(503, f"The {name} cannot be reached; its reason is in the log.", request.headers)
+    async def ready(request: Request) -> Response:
+        # Not in the threads of all other requests: those may all be waiting for the store.
+        states = await asyncio.get_running_loop().run_in_executor(probes, readiness.states)
+        for name, state in states.items():
+            if state == "silent":
+                said = f"The {name} has not answered within {PATIENCE_S:g} s; its reason is in the log."
+                return problem(503, said, request.headers, parts=states)
+            if state == "away":
+                said = f"The {name} cannot be reached; its reason is in the log."
+                return problem(503, said, request.headers, parts=states)
         return _json({"status": "ready"})
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=_FIGURES)
