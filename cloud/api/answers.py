@@ -7,6 +7,7 @@ holds their answers to these models. More keys may come; those that are here sta
 from datetime import datetime
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.calendar import EVERY
@@ -28,13 +29,21 @@ Reasons = Annotated[list[str], Field(description="Why it was judged so", example
 Figure = Annotated[float | None, Field(description="In `unit`; null where nothing is known")]
 
 
+StationPath = Annotated[str, Path(description="Name of a station", examples=["marktplatz"])]
+ChannelPath = Annotated[str, Path(description="A quantity, or quantity@place", examples=["air_temperature"])]
+DevicePath = Annotated[str, Path(description="Name of a device", examples=["kn-0007"])]
+StrangerPath = Annotated[str, Path(description="As `/v1/unknown` calls it", examples=["kn-0013"])]
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
-    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = "about:blank"
+    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = (
+        "about:blank"  # or urn:klimanetz:problem:<kind>
+    )
     title: str
     status: int
-    detail: Annotated[str, Field(description="What happened, and the way out")]
+    detail: Annotated[str, Field(description="What happened, and the way out, in the language asked for")]
     instance: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = ""
 
 

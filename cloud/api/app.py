@@ -32,17 +32,48 @@ Quality is one letter: `V` verified, `S` screened, `C` coarse check only, `Z` no
 `X` failed, `G`/`B` decided by a person as good or bad; `quality_reasons` says why.
 """
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
-_ERRORS: dict[int | str, dict[str, object]] = {
-    "default": {"description": "An error", "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM}}}
+_WHY = {
+    "400": "Something in the address or in a header cannot be understood",
+    "401": "A key is needed",
+    "403": "The key may not do this",
+    "404": "There is no such thing",
+    "406": "No content coding that the client allows",
+    "409": "It is so already, in another way",
+    "412": "Somebody has changed it since",
+    "413": "The body is too large",
+    "422": "The body can be read and cannot be taken over",
+    "503": "Something that is needed does not answer; try again",
+    "default": "An error",
 }
+_ALWAYS = ("400", "404", "406", "503", "default")
+_WITH_KEY = ("401", "403")
+_WITH_BODY = ("409", "412", "413", "422")
+_NOT_MODIFIED = {"description": "The client has this answer already (`If-None-Match`)"}
+
+
+def _with_errors(operation: dict[str, Any], method: str) -> None:
+    """Say which problems an operation may answer with."""
+    names = _ALWAYS + (_WITH_KEY if "security" in operation else ()) + (() if method == "get" else _WITH_BODY)
+    for name in names:
+        content = {problems.MEDIA_TYPE: {"schema": _PROBLEM}}
+        operation["responses"][name] = {"description": _WHY[name], "content": content}
+    if method == "get":
+        operation["responses"]["304"] = _NOT_MODIFIED
+        operation["responses"].pop("422", None)  # FastAPI's for parameters, which are a 400 here
 
 
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """With the model of errors, which FastAPI would only describe as application/json."""
-        document = super().openapi()
-        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
-        return document
+        """With the errors that FastAPI would only describe as application/json."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+            for unused in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(unused, None)
+            for path in document["paths"].values():
+                for method, operation in path.items():
+                    _with_errors(operation, method)
+        return super().openapi()
 
 
 def create_app(
@@ -74,7 +105,6 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,  # the address would be built from the Host header, which anybody may write
-        responses=_ERRORS,
     )
     problems.install(app)
     app.add_middleware(BodyLimit)

@@ -41,10 +41,12 @@ def dead_letter_routes(services: Services, box: DeadLetterBox) -> APIRouter:
     def dead_letters(
         limit: Annotated[int, Query(ge=1, le=10_000, description="How many at most", examples=[20])] = 100,
     ) -> Response:
+        """What arrived and is not a reading (yet), with the reason and the beginning of its payload."""
         return _json({"dead_letters": box.dead_letters(limit)})
 
     @router.get("/dead-letters/{number}", summary="One message, whole", response_model=answers.DeadLetter)
     def dead_letter(number: Number) -> Response:
+        """With its whole payload, as text where it is text, else in hexadecimal."""
         found = box.dead_letter(number)
         if found is None:
             raise NotFound(_no_letter(number))
@@ -58,6 +60,7 @@ def dead_letter_routes(services: Services, box: DeadLetterBox) -> APIRouter:
         dependencies=may_write,
     )
     def replay(number: Number) -> Response:
+        """After what was wrong has been mended; what is still no reading becomes a new letter."""
         if not box.replay(number):
             if box.dead_letter(number) is None:
                 raise NotFound(_no_letter(number))
@@ -66,6 +69,7 @@ def dead_letter_routes(services: Services, box: DeadLetterBox) -> APIRouter:
 
     @router.get("/unknown", summary="Devices heard that nobody registered", response_model=answers.Unknown)
     def unknown() -> Response:
+        """Their messages wait, and are stored once somebody registers them."""
         return _json({"unknown": box.unknown()})
 
     @router.post(
@@ -75,7 +79,8 @@ def dead_letter_routes(services: Services, box: DeadLetterBox) -> APIRouter:
         response_model=answers.Adopted,
         dependencies=may_write,
     )
-    def adopt(device: Annotated[str, Path(examples=["kn-0013"])], where: answers.Adoption) -> Response:
+    def adopt(device: answers.StrangerPath, where: answers.Adoption) -> Response:
+        """Its waiting readings belong to that station too, and are stored by a running `ingest`."""
         try:
             box.adopt(device, where.station)
         except AlreadyRegistered as error:
@@ -101,13 +106,17 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
 
     @router.get("/health/live", summary="The process answers", response_model=answers.Live)
     async def live() -> Response:
+        """For orchestrators: restart what does not."""
         return _json({"status": "ok"})
 
     probes = ThreadPoolExecutor(2, thread_name_prefix="probe")
-    readiness = Readiness({"store of readings": services.store.ping, "registry": services.registry.revision})
+    readiness = Readiness(
+        {"store of readings": lambda: services.store.ping(), "registry": lambda: services.registry.revision()}
+    )
 
     @router.get("/health/ready", summary="Store and registry answer too", response_model=answers.Ready)
     async def ready(request: Request) -> Response:
+        """For load balancers, within two seconds; else `parts` says what is `away` or `silent`."""
         # Not in the threads of all other requests: those may all be waiting for the store.
         states = await asyncio.get_running_loop().run_in_executor(probes, readiness.states)
         for name, state in states.items():
@@ -121,6 +130,7 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=_FIGURES)
     def figures() -> Response:
+        """Answers by route and status, how long they took, whether the store answers, the newest reading's time."""
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

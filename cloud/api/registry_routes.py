@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from cloud.api import answers
@@ -20,7 +20,8 @@ from cloud.registry.changes import RegistryChanges, RevisionChanged, RowRefused,
 
 Put = Callable[[Mapping[str, Any], int | None], Written]
 IfMatch = Annotated[
-    str | None, Header(alias="If-Match", description="Only if the registry is still as this `ETag` says")
+    str | None,
+    Header(alias="If-Match", description="Only if the registry is still as this `ETag` says", examples=["*"]),
 ]
 _BOTH: dict[int | str, dict[str, object]] = {
     200: {"description": "It was there: changed, or as it was"},
@@ -51,9 +52,12 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
 
     @router.put("/stations/{station}", summary="Add or change a station", response_model=answers.Registered,
                 dependencies=may_write, responses=_BOTH, openapi_extra=_body(answers.StationRow, STATION))  # fmt: skip
-    async def put_station(
-        request: Request, station: Annotated[str, Path(examples=["marktplatz"])], if_match: IfMatch = None
-    ) -> Response:
+    async def put_station(request: Request, station: answers.StationPath, if_match: IfMatch = None) -> Response:
+        """One row of stations.csv, with the same checks.
+
+        A member that is left out stays as it is, null or an empty text clears, keys are only ever replaced. The same
+        again changes nothing.
+        """
         row = await _row(request, "station", station)
         written = await _taken(services, changes.put_station, row, if_match)
         return await run_in_threadpool(
@@ -62,9 +66,12 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
 
     @router.put("/devices/{device}", summary="Add or change a device", response_model=answers.Registered,
                 dependencies=may_write, responses=_BOTH, openapi_extra=_body(answers.DeviceRow, DEVICE))  # fmt: skip
-    async def put_device(
-        request: Request, device: Annotated[str, Path(examples=["kn-0007"])], if_match: IfMatch = None
-    ) -> Response:
+    async def put_device(request: Request, device: answers.DevicePath, if_match: IfMatch = None) -> Response:
+        """One row of devices.csv, with the same checks; `station` opens a deployment from now.
+
+        A member that is left out stays as it is, null or an empty text clears, keys are only ever replaced. The same
+        again changes nothing.
+        """
         row = await _row(request, "device", device)
         written = await _taken(services, changes.put_device, row, if_match)
         return await run_in_threadpool(
@@ -75,6 +82,11 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
                  response_model=answers.Registered, responses=_BOTH,
                  openapi_extra=_body(answers.DeploymentRow, DEPLOYMENT))  # fmt: skip
     async def post_deployment(request: Request, if_match: IfMatch = None) -> Response:
+        """One row of deployments.csv, with the same checks; two stays of a device must not overlap.
+
+        A member that is left out stays as it is, null or an empty text clears, keys are only ever replaced. The same
+        again changes nothing.
+        """
         row = await _row(request)
         written = await _taken(services, changes.put_deployment, row, if_match)
         where = f"/v1/deployments?device={row['device']}"
@@ -82,7 +94,8 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
 
     @router.get("/devices/{device}", summary="A device, without its keys", response_model=answers.DeviceRowShown,
                 dependencies=may_read)  # fmt: skip
-    def device(device: Annotated[str, Path(examples=["kn-0007"])]) -> Response:
+    def device(device: answers.DevicePath) -> Response:
+        """As its row of devices.csv, with the station where it stands now."""
         tag = _tag(services)
         found = changes.device(device)
         if found is None:
@@ -92,6 +105,7 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
     @router.get("/deployments", summary="Where a device stood", response_model=answers.Deployments,
                 dependencies=may_read)  # fmt: skip
     def deployments(device: Annotated[str, Query(description="Its name", examples=["kn-0007"])]) -> Response:
+        """As rows of deployments.csv, by time; without `from` the beginning is not known."""
         tag = _tag(services)
         body = orjson.dumps({"deployments": changes.deployments(device)})
         return Response(body, headers=tag, media_type="application/json")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import WithJsonSchema
 
@@ -87,18 +87,24 @@ def routes(services: Services) -> APIRouter:
     )
     def series(
         request: Request,
-        station: Annotated[str, Path(examples=["marktplatz"])],
-        channel: Annotated[str, Path(examples=["air_temperature"])],
-        start: Annotated[str | None, Query(alias="from", examples=["2026-11-01"])] = None,
-        end: Annotated[str | None, Query(alias="to", examples=["2026-11-22T10:00:00Z"])] = None,
-        every: Annotated[str | None, _text(enum=list(EVERY)), Query(description=_EVERY, examples=["PT1H"])] = None,
-        agg: Annotated[
-            str | None, _text(pattern=_OF_AGGREGATES), Query(description=_AGG, examples=["mean,min,max"])
+        station: answers.StationPath,
+        channel: answers.ChannelPath,
+        start: Annotated[
+            str | None, Query(alias="from", description="RFC 3339 or a date", examples=["2026-11-21"])
         ] = None,
-        tz: Annotated[str | None, _text(), Query(description=_TZ, examples=["UTC"])] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE)] = None,
-        format_: Annotated[Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT)] = None,
-        profile: Annotated[Literal["de"] | None, Query(description=_PROFILE)] = None,
+        end: Annotated[
+            str | None, Query(alias="to", description="RFC 3339 or a date; not included", examples=["2026-11-23"])
+        ] = None,
+        every: Annotated[str | None, _text(enum=list(EVERY), examples=["PT1H"]), Query(description=_EVERY)] = None,
+        agg: Annotated[
+            str | None, _text(pattern=_OF_AGGREGATES, examples=["mean,min,max"]), Query(description=_AGG)
+        ] = None,
+        tz: Annotated[str | None, _text(examples=["UTC"]), Query(description=_TZ)] = None,
+        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE, examples=["all"])] = None,
+        format_: Annotated[
+            Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT, examples=["json"])
+        ] = None,
+        profile: Annotated[Literal["de"] | None, Query(description=_PROFILE, examples=["de"])] = None,
     ) -> Response:
         if profile and format_ == "json":
             raise BadParameter("`profile` de is CSV, and `format` asks for json: leave one of them out")

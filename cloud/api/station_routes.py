@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.api import answers, answers_geojson, geojson
 from cloud.api.etags import etag, headers_of, not_modified
@@ -27,6 +27,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/stations", summary="All stations", response_model=answers_geojson.Stations)
     def stations(request: Request) -> Response:
+        """Every registered station, where it stands and how. A private one is placed to about a kilometre."""
         tag = etag("stations", services.registry.revision())
         if (same := not_modified(request, tag)) is not None:
             return same
@@ -35,7 +36,8 @@ def routes(services: Services) -> APIRouter:
     @router.get(
         "/stations/{station}", summary="One station and its channels", response_model=answers_geojson.OneStation
     )
-    def station(request: Request, station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
+    def station(request: Request, station: answers.StationPath) -> Response:
+        """One station, and the channels whose series can be asked for."""
         revision = services.registry.revision()
         found, tag = find(services, station), None
         if services.latest is not None:
@@ -49,8 +51,11 @@ def routes(services: Services) -> APIRouter:
     )
     def latest(
         request: Request,
-        station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
+        station: Annotated[
+            str | None, Query(description="Only these, separated by commas", examples=["marktplatz,neustadt"])
+        ] = None,
     ) -> Response:
+        """Never behind what was stored. A value that failed its checks is shown with its quality, like any other."""
         some = None if station is None else [find(services, name.strip()) for name in station.split(",")]
         if ready is not None:
             return ready.answer(request, some)
@@ -70,7 +75,8 @@ def delivery_routes(reader: DeliveryReader) -> APIRouter:
         summary="What was received, late, doubled and is missing",
         response_model=answers.Delivery,
     )
-    def delivery(device: Annotated[str, Path(examples=["kn-0007"])]) -> Response:
+    def delivery(device: answers.DevicePath) -> Response:
+        """What the ledger knows of a device's readings since the first one: gaps are of its own count, `seq`."""
         found = reader.delivery(device)
         if found is None:
             raise NotFound(f"Nothing was ever received from a device '{device}'")

@@ -144,6 +144,7 @@ def routes(services: Services, streams: Streams) -> APIRouter:
         "/stream",
         summary="Stored readings as they arrive",
         description=_DESCRIPTION,
+        status_code=200,
         response_class=EventStream,
         responses=_RESPONSES,
     )
