@@ -18,14 +18,15 @@ def judge(values: Mapping[str, float]) -> dict[str, str]:
 
 
 def _in_range(channel: str, value: float) -> bool:
-    low, high = _limits(channel)
+    low, high = limits_of(channel)
     return bool(low <= value <= high)
 
 
 _known: dict[str, tuple[float, float]] = {}
 
 
-def _limits(channel: str) -> tuple[float, float]:
+def limits_of(channel: str) -> tuple[float, float]:
+    """The physical range of a channel's quantity. Raises ChannelError."""
     limits = _known.get(channel)
     if limits is None:
         quantity, _ = split(channel)

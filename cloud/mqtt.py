@@ -1,7 +1,6 @@
 """The broker's address and a client for it: MQTT 3.1.1, QoS 1, a session that survives us, acknowledged by hand."""
 
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -47,7 +46,7 @@ def parse_mqtt_url(text: str) -> MqttUrl:
 
 
 def client(url: MqttUrl, identifier: str, **options: Any) -> aiomqtt.Client:
-    """A client with a persistent session; messages are acknowledged by `acknowledge` and not before."""
+    """A client with a persistent session; messages are acknowledged by `inbox.Inbox.acknowledge` and not before."""
     made = aiomqtt.Client(
         url.host,
         url.port,
@@ -62,28 +61,6 @@ def client(url: MqttUrl, identifier: str, **options: Any) -> aiomqtt.Client:
     )
     made._client.manual_ack_set(True)  # aiomqtt 2 has no public way
     return made
-
-
-async def take(made: aiomqtt.Client, most: int, most_bytes: int = 8 << 20) -> list[aiomqtt.Message]:
-    """Wait for a message, then take along what has already come, up to a number and about a size. Raises MqttError."""
-    messages = [await anext(made.messages)]
-    queue = made._queue  # the iterator makes a task a message, which costs more than the message
-    size = _size(messages[0])
-    while len(messages) < most and size < most_bytes and not queue.empty():
-        messages.append(queue.get_nowait())
-        size += _size(messages[-1])
-    return messages
-
-
-def _size(message: aiomqtt.Message) -> int:
-    return len(message.payload) if isinstance(message.payload, bytes) else 0
-
-
-def acknowledge(made: aiomqtt.Client, messages: Iterable[aiomqtt.Message]) -> None:
-    """PUBACK messages; never blocks."""
-    for message in messages:
-        if message.qos:
-            made._client.ack(message.mid, message.qos)
 
 
 def refused(error: aiomqtt.MqttError) -> bool:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 import uvicorn
 
 from cloud.api.app import create_app
+from cloud.ingest.pipeline import Pipeline
+from cloud.ingest.rawlog import RawLog
 from cloud.ingest.service import Ingest, IngestConfig
+from cloud.ingest.workers import work
 from cloud.ledger.arrivals import Arrivals
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
@@ -55,11 +58,13 @@ async def gateway(
     )
 
 
-async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:
-    """Broker to store."""
+async def ingest(settings: Settings, stop: asyncio.Event, say: Say, workers: int = 1) -> None:
+    """Broker to store; with several workers each applies the readings of its share of the devices."""
     registry = wiring.registry(settings)
     instance = settings.instance or "ingest-1"
-    config = IngestConfig(settings.mqtt_url, instance, settings.spool / instance, settings.mqtt_share)
+    config = IngestConfig(
+        settings.mqtt_url, instance, settings.spool / instance, settings.mqtt_share, workers, wiring.worker_command
+    )
     store = await asyncio.to_thread(wiring.store, settings)
     try:
         await asyncio.to_thread(store.ping)
@@ -68,6 +73,18 @@ async def ingest(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     try:
         replica = Ingest(config, store, Ledger(registry.engine), registry)
         await replica.run(stop, lambda: say(f"ingest: {instance} listens"))
+    finally:
+        store.close()
+
+
+async def worker(settings: Settings, stop: asyncio.Event, say: Say, number: int, workers: int) -> None:
+    """One of several workers of an ingest, which starts it and tells it when to end."""
+    registry = wiring.registry(settings)
+    raw = RawLog(settings.spool / (settings.instance or "ingest-1"), alone=False)
+    store = await asyncio.to_thread(wiring.store, settings)
+    pipeline = Pipeline(store, Ledger(registry.engine), registry, raw.id, divided=settings.mqtt_share is not None)
+    try:
+        await work(raw, pipeline, number, workers)
     finally:
         store.close()
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import time
 from codecs import getincrementaldecoder
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ def channels(from_settings: Settings) -> ChannelTable:
 def seal(from_settings: Settings) -> Seal:
     """For keys at rest."""
     return seal_of(from_settings.secret, from_settings.registry)
+
+
+def worker_command(number: int, workers: int) -> list[str]:
+    """How `klimanetz ingest --workers` starts one of them."""
+    return [sys.executable, "-m", "klimanetz", "ingest", "--workers", str(workers), "--follow", str(number)]
 
 
 def logging_to_stderr(level: int) -> None:

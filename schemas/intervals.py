@@ -57,9 +57,24 @@ class Intervals:
         self._lasts[low:high] = [new_last]
         return last - first + 1 - covered
 
+    def within(self, first: int, last: int) -> int:
+        """How many of `first..last` are in the set."""
+        low, high = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        pairs = zip(self._firsts[low:high], self._lasts[low:high], strict=True)
+        return sum(min(last, b) - max(first, a) + 1 for a, b in pairs)
+
+    def update(self, other: "Intervals") -> int:
+        """Add all of another set; how many of them are new."""
+        return sum(self.add(first, last) for first, last in other)
+
     def gaps(self) -> list[Interval]:
         """What is missing between the first and the last number."""
         return [(last + 1, first - 1) for last, first in zip(self._lasts, self._firsts[1:], strict=False)]
+
+    @property
+    def span(self) -> Interval:
+        """The lowest and the highest number of a set that is not empty."""
+        return self._firsts[0], self._lasts[-1]
 
     @property
     def last(self) -> int | None:

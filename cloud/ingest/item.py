@@ -31,8 +31,8 @@ WRITTEN = (Fate.NEW, Fate.REWRITTEN, Fate.BETTER)
 @dataclass(slots=True)
 class Item:
     """`identity`: what the ledger knows it by, None where the store's own key (device, time) must do; `own`: one of our
-    devices, whose count is for life; `old`: where a BETTER one is stored now; `copy`: known only through another
-    replica that takes every message as well, so no duplicate.
+    devices, whose count is for life; `n`: the number of its message in the batch; `old`: where a BETTER one is stored
+    now; `copy`: known only through another replica that takes every message as well, so no duplicate.
     """
 
     reading: Reading
@@ -41,6 +41,7 @@ class Item:
     message: Message
     time_ms: int
     own: bool
+    n: int
     fate: Fate = Fate.NEW
     old: Provisional | None = None
     copy: bool = False

@@ -1,10 +1,9 @@
 """One MQTT message as it came."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """Topic, payload, and when we received it (milliseconds since 1970 UTC)."""
 
     topic: str

@@ -6,8 +6,9 @@ the first question to the ledger until it has its answer this replica has the tu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Protocol
 
 from cloud.ingest.decode import decode, device_of
@@ -15,9 +16,11 @@ from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
 from cloud.ingest.places import Owner, Places
+from cloud.ingest.quick import QuickReader
 from cloud.ingest.rawlog import Batch
 from cloud.ingest.refusal import Decoded, Refusal
-from cloud.ingest.sort import SETTLED, sort, source
+from cloud.ingest.runs import Run
+from cloud.ingest.sort import SETTLED, sort, source_rank
 from cloud.judge import COARSE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
 from cloud.ledger.ledger import Identity, Ledger, Outcome, Provisional, Stream
@@ -25,7 +28,7 @@ from cloud.registry.registry import Snapshot
 from cloud.store.model import Point, PointKey, PointsRejected, Store
 from schemas import topics
 from schemas.intervals import Intervals
-from schemas.models import TimeSource
+from schemas.models import Reading, TimeSource
 
 OWN_CODEC = "klimanetz"
 
@@ -46,6 +49,7 @@ class Report:
     moved: int = 0
     refused: int = 0
     failed_range: int = 0
+    revision: int = 0  # of the registry by which it was read
     acks: dict[str, dict[int, Intervals]] = field(default_factory=dict)
 
 
@@ -53,9 +57,11 @@ class Report:
 class Work:
     """One batch under way."""
 
+    batch: Batch
     outcome: Outcome
     report: Report
     snapshot: Snapshot
+    runs: list[Run] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     kept: list[Identity] = field(default_factory=list)  # put aside whole, which is as durable as stored
     again: bool = False  # an attempt before may have written it, and died before the ledger knew
@@ -75,6 +81,25 @@ class Work:
         if refusal.whole is not None and (key := identity(refusal.whole)) is not None:
             self.kept.append(key)
 
+    def read(self, numbers: Iterable[int]) -> None:
+        """Decode these messages one by one; items stay in the order of the messages."""
+        for n in numbers:
+            _decode(n, self.batch.messages[n], self)
+        self.items.sort(key=attrgetter("n"))
+
+    def devices(self) -> Iterator[str]:
+        yield from (run.device for run in self.runs)
+        yield from (item.reading.device for item in self.items)
+
+
+@dataclass(slots=True)
+class Known:
+    """What the ledger says of a batch's readings; `seen`: None where replicas divide the messages."""
+
+    stored: defaultdict[Stream, Intervals]
+    seen: defaultdict[Stream, Intervals] | None
+    newest_ms: dict[str, int]
+
 
 class Pipeline:
     """Applies batches of one raw log, in order, to the store and the ledger."""
@@ -82,43 +107,98 @@ class Pipeline:
     def __init__(self, store: Store, ledger: Ledger, registry: RegistryCopy, log: str, divided: bool = False) -> None:
         """`divided`: replicas divide the messages among them; else each takes all, and the ledger keeps them single."""
         self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
-        self._tried: int | None = None  # the batch of the last attempt
+        self._quick: tuple[Snapshot, QuickReader] | None = None
+        self._tried: dict[int, int] = {}  # part -> the batch of its last attempt
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
-        work = self._decoded(batch)
-        work.again = self._tried in (None, batch.id)
-        self._tried = batch.id
-        with self.ledger.turn():
-            places = self._sort(work)
+        return self.settle(self.read(batch))
+
+    def settle(self, work: Work) -> Report:
+        """What was read is sorted, written and told to the ledger."""
+        work.again = self._tried.get(work.batch.part) in (None, work.batch.id)
+        self._tried[work.batch.part] = work.batch.id
+        with self.ledger.turn(work.devices()):
+            known = self._ask(work)
+            self._take_runs(work, known)
+            places = self._sort(work, known)
             _settle(work, places)
             self._write(work, places)
-            _count(work, self.divided, self.divided or self.ledger.is_alone(self.log))
+            alone = self.divided or self.ledger.is_alone(self.log)
+            _count(work, self.divided, alone)
             self.ledger.apply(work.outcome)
-        known = [item.identity for item in work.items if item.identity is not None]
-        work.report.acks = acknowledgements([*known, *work.kept])
+        counted = [item.identity for item in work.items if item.identity is not None]
+        work.report.acks = acknowledgements([*counted, *work.kept], work.runs)
         return work.report
 
-    def _decoded(self, batch: Batch) -> Work:
-        work = Work(Outcome(self.log, batch.id), Report(len(batch.messages)), self.registry.snapshot())
-        for message in batch.messages:
-            _decode(message, work)
+    def read(self, batch: Batch) -> Work:
+        """The plain messages as runs, the others as items: what can be done before it is our turn."""
+        snapshot = self.registry.snapshot()
+        report = Report(len(batch.messages), revision=snapshot.revision)
+        work = Work(batch, Outcome(self.log, batch.id, batch.part), report, snapshot)
+        quick = self._reader(work.snapshot)
+        runs: dict[str, Run] = {}
+        others = []
+        for n, message in enumerate(batch.messages):
+            device = quick.device(message.topic)
+            if (
+                device is None
+                or message.retained
+                or message.replayed_ms
+                or (readings := quick.read(device, message)) is None
+            ):
+                others.append(n)
+                continue
+            run = runs.get(device)
+            if run is None:
+                run = runs[device] = Run(device, work.snapshot.devices[device].codec == OWN_CODEC)
+            run.add(n, readings, work.snapshot.whereabouts)
+        others += [n for run in runs.values() if not run.plain for n in run.numbers]
+        work.read(others)
+        mixed = {item.reading.device for item in work.items}
+        work.read(n for run in runs.values() if run.plain and run.device in mixed for n in run.numbers)
+        work.runs = [run for run in runs.values() if run.plain and run.device not in mixed]
         return work
 
-    def _sort(self, work: Work) -> Places:
+    def _reader(self, snapshot: Snapshot) -> QuickReader:
+        if self._quick is None or self._quick[0] is not snapshot:
+            devices = snapshot.devices
+            self._quick = snapshot, QuickReader(lambda device: device in devices)
+        return self._quick[1]
+
+    def _ask(self, work: Work) -> Known:
+        keys = [item.identity for item in work.items if item.identity is not None]
+        for run in work.runs:
+            keys += run.ends()
+        stored = defaultdict(Intervals, self.ledger.intervals(keys))
+        seen = None if self.divided else defaultdict(Intervals, self.ledger.seen(self.log, keys))
+        return Known(stored, seen, self.ledger.newest_ms(work.devices()))
+
+    def _take_runs(self, work: Work, known: Known) -> None:
+        """A fate for each run; those that have none together are read one by one."""
+        again = [key for run in work.runs if run.is_known(known.stored) for key in run.identities()]
+        movable = {key[0] for key in self.ledger.provisional(again)} if again else set()
+        for run in work.runs:
+            run.judge(known.stored, known.newest_ms, movable)
+        work.read([n for run in work.runs if run.fate is None for n in run.numbers])
+        work.runs = [run for run in work.runs if run.fate is not None]
+
+    def _sort(self, work: Work, known: Known) -> Places:
         """What each is to the ledger; the places in time, with what the store has where they may be taken."""
         keys = [item.identity for item in work.items if item.identity is not None]
-        stored: dict[Stream, Intervals] = defaultdict(Intervals, self.ledger.intervals(keys))
-        seen = None if self.divided else defaultdict(Intervals, self.ledger.seen(self.log, keys))
-        met_again = [key for key in keys if key[2] in stored[key[:2]]]
-        newest_ms = self.ledger.newest_ms(item.reading.device for item in work.items)
+        met_again = [key for key in keys if key[2] in known.stored[key[:2]]]
+        newest_ms = known.newest_ms
         places = Places(self.store, dict(newest_ms))
-        sort(work.items, stored, seen, self.ledger.provisional(met_again) if met_again else {}, newest_ms)
+        provisional = self.ledger.provisional(met_again) if met_again else {}
+        sort(work.items, known.stored, known.seen, provisional, newest_ms)
         for item in work.items:
             device = item.reading.device
             if item.fate is Fate.NEW and item.time_ms < newest_ms.get(device, -1):
                 work.outcome.tally(device).late += 1
             newest_ms[device] = max(item.time_ms, newest_ms.get(device, -1))
+        for run in work.runs:
+            if known.seen is not None and run.stream is not None:
+                run.copies = known.seen[run.stream].update(run.counts)
         return places
 
     def _write(self, work: Work, places: Places) -> None:
@@ -126,6 +206,9 @@ class Pipeline:
         items = [item for item in work.items if item.fate in WRITTEN]
         points = [point(item) for item in items]
         work.report.failed_range += sum(letter != COARSE for p in points for letter in p.quality.values())
+        for run in work.runs:
+            if run.fate is Fate.NEW:
+                points += run.points
         if points:
             try:
                 self.store.write(points)
@@ -135,9 +218,14 @@ class Pipeline:
         left = [_left(item, places) for item in items]
         if stale := [key for key in left if key is not None]:
             self.store.delete(stale)
-        for item, stored, key in zip(items, points, left, strict=True):
+        for item, stored, key in zip(items, points[: len(items)], left, strict=True):
             if item.fate in WRITTEN:
                 _arrived(item, stored, key, places, work)
+        for run in work.runs:
+            if run.fate is Fate.NEW:
+                work.outcome.arrived += [
+                    (p.station, p.device, p.time_ms, p.generation, p.seq, p.values, p.quality, None) for p in run.points
+                ]
 
 
 def _settle(work: Work, places: Places) -> None:
@@ -179,7 +267,7 @@ def _left(item: Item, places: Places) -> PointKey | None:
     return PointKey(old.station, device, old.time_ms) if mine else None
 
 
-def _decode(message: Message, work: Work) -> None:
+def _decode(n: int, message: Message, work: Work) -> None:
     """Readings with their places; everything else to the dead letters."""
     try:
         decoded = decode(message, work.snapshot.name_of)
@@ -198,7 +286,7 @@ def _decode(message: Message, work: Work) -> None:
             work.refuse(message, place)
             continue
         own = work.snapshot.devices[reading.device].codec == OWN_CODEC
-        work.items.append(Item(reading, identity(reading), place, message, time_ms(reading), own))
+        work.items.append(Item(reading, identity(reading), place, message, time_ms(reading), own, n))
 
 
 def _owner(item: Item, batch: int, n: int) -> Owner:
@@ -213,37 +301,76 @@ def _put_aside(error: PointsRejected, items: list[Item], work: Work) -> None:
     for item in items:
         if (item.station, item.reading.device, item.time_ms) in rejected:
             item.fate = Fate.REFUSED
-            payload = item.reading.model_dump_json(exclude_none=True).encode()
-            refusal = Refusal("store-rejected", str(error), payload, item.reading.device, item.reading)
-            work.refuse(item.message, refusal)
+            _refuse_reading(error, item.message, item.reading, work)
+    for run in work.runs:
+        if run.fate is not Fate.NEW:
+            continue
+        for n, at in run.leave(rejected):
+            message = work.batch.messages[n]
+            _refuse_reading(error, message, decode(message, work.snapshot.name_of).readings[at], work)
+
+
+def _refuse_reading(error: PointsRejected, message: Message, reading: Reading, work: Work) -> None:
+    payload = reading.model_dump_json(exclude_none=True).encode()
+    work.refuse(message, Refusal("store-rejected", str(error), payload, reading.device, reading))
 
 
 def _count(work: Work, divided: bool, alone: bool) -> None:
     """What the ledger will know of this batch. `alone`: a reading without a count that is met again is no copy."""
-    report, outcome = work.report, work.outcome
     for item in work.items:
-        tally, key = outcome.tally(item.reading.device), item.identity
-        if item.fate is Fate.NEW:
-            report.stored += 1
-            tally.received += 1
+        _count_item(item, work, divided, alone)
+    for run in work.runs:
+        _count_run(run, work, divided)
+
+
+def _count_item(item: Item, work: Work, divided: bool, alone: bool) -> None:
+    report, outcome = work.report, work.outcome
+    tally, key = outcome.tally(item.reading.device), item.identity
+    if item.fate is Fate.NEW:
+        report.stored += 1
+        tally.received += 1
+    elif item.fate is Fate.BETTER:
+        report.moved += 1
+    elif item.fate in (Fate.AGAIN, Fate.REWRITTEN) and not item.copy and (key is not None or alone):
+        report.duplicates += 1
+        tally.duplicates += divided
+        tally.repeated += not divided
+    if key is not None and not divided:
+        outcome.met[key[:2]].add(key[2])
+    if item.fate not in WRITTEN:
+        return
+    tally.first_ms, tally.last_ms = min(tally.first_ms, item.time_ms), max(tally.last_ms, item.time_ms)
+    if key is not None and item.first_of_frame:
+        outcome.stored[key[:2]].add(key[2])
+        # Only our own devices send a reading again once they know its time better.
+        if item.own and (rank := source_rank(item.reading.time_source)) > SETTLED.rank:
+            outcome.provisional[key] = Provisional(item.station, item.time_ms, rank)
         elif item.fate is Fate.BETTER:
-            report.moved += 1
-        elif item.fate in (Fate.AGAIN, Fate.REWRITTEN) and not item.copy and (key is not None or alone):
-            report.duplicates += 1
-            tally.duplicates += divided
-            tally.repeated += not divided
-        if key is not None and not divided:
-            outcome.met.setdefault(key[:2], []).append(key[2])
-        if item.fate not in WRITTEN:
-            continue
-        tally.first_ms, tally.last_ms = min(tally.first_ms, item.time_ms), max(tally.last_ms, item.time_ms)
-        if key is not None and item.first_of_frame:
-            outcome.stored.setdefault(key[:2], []).append(key[2])
-            # Only our own devices send a reading again once they know its time better.
-            if item.own and (rank := source(item.reading).rank) > SETTLED.rank:
-                outcome.provisional[key] = Provisional(item.station, item.time_ms, rank)
-            elif item.fate is Fate.BETTER:
-                outcome.provisional[key] = None
+            outcome.provisional[key] = None
+
+
+def _count_run(run: Run, work: Work, divided: bool) -> None:
+    report, outcome, n = work.report, work.outcome, len(run.points)
+    if n == 0:
+        return
+    tally, stream = outcome.tally(run.device), run.stream
+    if run.fate is Fate.AGAIN:
+        report.duplicates += n - run.copies
+        tally.duplicates += n if divided else 0
+        tally.repeated += 0 if divided else n - run.copies
+    else:
+        report.stored += n
+        tally.received += n
+        tally.first_ms = min(tally.first_ms, run.points[0].time_ms)
+        tally.last_ms = max(tally.last_ms, run.points[-1].time_ms)
+        if stream is not None:
+            outcome.stored[stream].update(run.counts)
+        if run.own and stream is not None:
+            for (station, device, time_ms, _, _, generation, seq), rank in zip(run.points, run.ranks, strict=True):
+                if rank > SETTLED.rank:
+                    outcome.provisional[device, generation or 0, seq or 0] = Provisional(station, time_ms, rank)
+    if stream is not None and not divided:
+        outcome.met[stream].update(run.counts)
 
 
 def point(item: Item) -> Point:
@@ -253,11 +380,15 @@ def point(item: Item) -> Point:
     return Point(item.station, reading.device, item.time_ms, reading.values, quality, reading.generation, reading.seq)
 
 
-def acknowledgements(keys: Iterable[Identity]) -> dict[str, dict[int, Intervals]]:
+def acknowledgements(keys: Iterable[Identity], runs: Iterable[Run] = ()) -> dict[str, dict[int, Intervals]]:
     """Sequence numbers that may be acknowledged, by device and generation."""
     acks: dict[str, dict[int, Intervals]] = {}
     for device, generation, seq in keys:
         acks.setdefault(device, {}).setdefault(generation, Intervals()).add(seq)
+    for run in runs:
+        if run.stream is not None:
+            device, generation = run.stream
+            acks.setdefault(device, {}).setdefault(generation, Intervals()).update(run.counts)
     return acks
 
 

@@ -1,8 +1,8 @@
-"""The ingest service: a shell of two loops around the raw log.
+"""The ingest service: a shell of loops around the raw log.
 
-Capture takes messages from the broker, makes them durable, and only then acknowledges them. Follow applies what was
-captured, batch by batch, and tells spools and devices what is stored for good. Neither waits for the other: with
-the database away capture goes on, and with the disk full nothing is acknowledged, so the broker keeps it.
+Capture takes messages from the broker, makes them durable, and only then acknowledges them. Following (here, or in
+worker processes) applies what was captured; what is stored for good is told to spools and devices. None waits for the
+other: with the database away capture goes on, and with the disk full nothing is acknowledged, so the broker keeps it.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,33 +19,42 @@ import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud import mqtt
-from cloud.ingest.message import Message
+from cloud.inbox import Delivery, Inbox
+from cloud.ingest.follow import Follower
+from cloud.ingest.owed import Owed
 from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
-from cloud.ingest.rawlog import RawLog, RawLogUnavailable
+from cloud.ingest.rawlog import RawLog, RawLogUnavailable, add
 from cloud.ingest.replay import replay_waiting, replay_wanted
+from cloud.ingest.workers import Command, Workers
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
-from cloud.store.model import Store, StoreRefused, StoreUnavailable
+from cloud.ledger.turn import lot
+from cloud.store.model import Store
 from schemas import topics
-from schemas.intervals import Intervals
 
 log = logging.getLogger("klimanetz.ingest")
 SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS, topics.UNREAD))
-BATCH_MESSAGES = 2000
 RETENTION_MS = 30 * 86_400_000
+SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was stored meanwhile
 ACK_S = 10.0
-IDLE_S = 2.0  # how often an idle service looks whether the registry changed
+LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody wants a replay
 STATUS_S = 60.0
+_TOPICS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class IngestConfig:
-    """`share` names the group whose members divide the messages; None: this one takes all of them."""
+    """`share` names the group whose members divide the messages; None: this one takes all of them.
+
+    `workers`: how many processes apply what this one captures, started by `command`; 1: this one does both.
+    """
 
     mqtt: mqtt.MqttUrl
     instance: str
     spool: Path
     share: str | None = None
+    workers: int = 1
+    command: Command | None = None
 
 
 def now_ms() -> int:
@@ -62,11 +71,17 @@ class Ingest:
         self.letters = DeadLetters(ledger.engine)
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
+        self.follower = Follower(self.raw, self.pipeline, self._applied, self._cannot_store)
         self.counts: Counter[str] = Counter()
         self._problems: dict[str, str] = {}  # of each loop, so that none takes back what another said
-        self._captured = asyncio.Event()
+        self._workers: Workers | None = None
+        if config.workers > 1 and config.command is not None:
+            self._workers = Workers(config.workers, config.command, self._applied, self._cannot_store)
         self._client: aiomqtt.Client | None = None
-        self._unsaid: dict[tuple[str, int], Intervals] = {}  # stored, and not acknowledged to whoever spools
+        self._owed = Owed()
+        self._owing = asyncio.Event()
+        self._parts: dict[bytes, int] = {}  # by topic
+        self._revision = -1  # of the registry by which waiting letters were looked at
 
     @property
     def problem(self) -> str | None:
@@ -75,11 +90,10 @@ class Ingest:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop`: then what was captured and not applied waits in the raw log for the next start."""
-        tasks = [
-            asyncio.create_task(self._capture(ready), name="capture"),
-            asyncio.create_task(self._follow(), name="follow"),
-            asyncio.create_task(self._tend(), name="tend"),
-        ]
+        if self._workers is not None:
+            await self._workers.start()
+        loops = (self._capture(ready), self._follow(), self._acknowledge(), self._replay(), self._tend())
+        tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -89,13 +103,17 @@ class Ingest:
             for task in [*tasks, stopped]:
                 task.cancel()
             await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            if self._workers is not None:
+                await self._workers.stop()
             self.raw.close()
 
     async def _capture(self, ready: Callable[[], None]) -> None:
         pause_s = 0.5
         while True:
             try:
-                async with self._connect() as client:
+                made = self._connect()
+                inbox = Inbox(made)
+                async with made as client:
                     for topic in SUBSCRIBED:
                         await client.subscribe(self._shared(topic), qos=1)
                     await self._say(client, online=True)
@@ -103,9 +121,9 @@ class Ingest:
                     self._solve("broker")
                     log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
                     ready()
-                    await self._say_stored()
+                    self._owing.set()
                     while True:
-                        await self._keep(client, await mqtt.take(client, BATCH_MESSAGES))
+                        await self._keep(inbox, await inbox.take())
             except aiomqtt.MqttError as error:
                 self._client = None
                 way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
@@ -120,110 +138,108 @@ class Ingest:
     def _shared(self, topic: str) -> str:
         return f"$share/{self.config.share}/{topic}" if self.config.share else topic
 
-    async def _keep(self, client: aiomqtt.Client, messages: list[aiomqtt.Message]) -> None:
+    async def _keep(self, inbox: Inbox, deliveries: list[Delivery]) -> None:
         """On disk first, then PUBACK. While the disk refuses, nothing is acknowledged and nothing more is taken."""
-        received = now_ms()
-        kept = [Message(str(m.topic), bytes(m.payload or b""), received, bool(m.retain)) for m in messages]
+        received_ms = now_ms()
+        parts = self._packed(deliveries, received_ms)
         while True:
             try:
-                await asyncio.to_thread(self.raw.append, kept)
+                await asyncio.to_thread(self.raw.append_packed, parts, received_ms)
                 break
             except RawLogUnavailable as error:
                 self._complain("disk", f"{error}; nothing is acknowledged until there is room")
                 await asyncio.sleep(1.0)
         self._solve("disk")
-        mqtt.acknowledge(client, messages)
-        self.counts["captured"] += len(kept)
-        self._captured.set()
+        inbox.acknowledge(deliveries)
+        self.counts["captured"] += len(deliveries)
+        self._wake()
+
+    def _packed(self, deliveries: list[Delivery], received_ms: int) -> dict[int, tuple[bytes, int]]:
+        """As the raw log keeps them, by the worker that applies them, which is the same for all of a device."""
+        packed: dict[int, list[bytes]] = {}
+        counts: Counter[int] = Counter()
+        known, workers = self._parts, self.config.workers if self._workers is not None else 1
+        if len(known) > _TOPICS_MAX:
+            known.clear()
+        for name, payload, retained, _ in deliveries:
+            part = known.get(name)
+            if part is None:
+                part = known[name] = lot(name.rpartition(b"/")[2]) % workers
+            if part not in packed:
+                packed[part] = []
+            add(packed[part], name, payload, received_ms, retained)
+            counts[part] += 1
+        return {part: (b"".join(parts), counts[part]) for part, parts in packed.items()}
+
+    def _wake(self) -> None:
+        self.follower.wake()
+        if self._workers is not None:
+            self._workers.wake()
 
     async def _follow(self) -> None:
-        """Apply batch after batch, for ever; what fails is tried again with growing pauses."""
-        pause_s = 0.5
-        step = self._steps()
+        """Apply what was captured, here or in other processes."""
+        await (self.follower.run() if self._workers is None else self._workers.run())
+
+    async def _applied(self, report: Report) -> None:
+        self._tally(report)
+        self._owed.add(report.acks)
+        self._owing.set()
+        if report.refused and report.revision < self._revision:  # read by a registry that knew less than today's
+            self._revision = -1
+
+    def _cannot_store(self, problem: str | None) -> None:
+        if problem is None:
+            self._solve("store")
+        else:
+            self._complain("store", problem)
+
+    async def _acknowledge(self) -> None:
+        """Say what is stored, all of a while at once; what cannot be said now is said when the broker is back."""
         while True:
-            try:
-                report = await anext(step)
-            except (StoreUnavailable, StoreRefused, SQLAlchemyError, RawLogUnavailable) as error:
-                self._complain("store", f"cannot store: {error}; captured readings wait, trying again")
-                wait_s = getattr(error, "retry_after_s", None) or pause_s
-            except Exception as error:
-                log.exception("a batch failed by a fault of ours")
-                self._complain(
-                    "store", f"cannot store, a fault of ours: {error!r}; captured readings wait, trying again"
-                )
-                wait_s = pause_s
-            else:
-                pause_s = 0.5
-                self._solve("store")
-                self._tally(report)
-                await self._acknowledge(report)
-                continue
-            pause_s = min(pause_s * 2, 30.0)
-            step = self._steps()
-            await asyncio.sleep(wait_s)
+            await self._owing.wait()
+            self._owing.clear()
+            if (client := self._client) is not None and self._owed:
+                await self._say_stored(client)
+                await asyncio.sleep(SAY_S)
 
-    async def _steps(self) -> AsyncIterator[Report]:
-        """The report of each batch; begins at the cursor."""
-        cursor = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
-        revision = -1
-        while True:
-            if (current := (await asyncio.to_thread(self.registry.snapshot)).revision) != revision:
-                await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
-                revision = current
-            batch = await asyncio.to_thread(self.raw.after, cursor)
-            if batch is not None:
-                yield await asyncio.to_thread(self.pipeline.apply, batch)
-                cursor = batch.id
-            elif not await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms()):
-                await self._idle()
-
-    async def _idle(self) -> None:
-        self._captured.clear()
-        try:
-            async with asyncio.timeout(IDLE_S):
-                await self._captured.wait()
-        except TimeoutError:
-            pass
-
-    async def _acknowledge(self, report: Report) -> None:
-        """Say what is stored; what cannot be said now is said when the broker is back."""
-        for device, generations in report.acks.items():
-            for generation, seqs in generations.items():
-                self._owe((device, generation), seqs)
-        await self._say_stored()
-
-    async def _say_stored(self) -> None:
-        client = self._client
-        if client is None or not self._unsaid:
-            return
-        saying, self._unsaid = self._unsaid, {}
-        devices: dict[str, list[list[int]]] = {}
-        for (device, generation), seqs in sorted(saying.items()):
-            devices.setdefault(device, []).extend([generation, a, b] for a, b in seqs)
+    async def _say_stored(self, client: aiomqtt.Client) -> None:
+        saying, self._owed = self._owed, Owed()
         sent = [
             client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
-            for device, ranges in devices.items()
+            for device, ranges in saying.ranges()
         ]
         try:
             async with asyncio.timeout(ACK_S):
                 await asyncio.gather(*sent)
         except (aiomqtt.MqttError, TimeoutError) as error:
             log.warning("some acknowledgements were not sent, they are said again: %s", error or "the broker is slow")
-            for key, seqs in saying.items():
-                self._owe(key, seqs)
+            self._owed.update(saying)
+            self._owing.set()
 
-    def _owe(self, key: tuple[str, int], seqs: Intervals) -> None:
-        """An acknowledgement of a device's generation that is not said yet."""
-        unsaid = self._unsaid.setdefault(key, Intervals())
-        for first, last in seqs:
-            unsaid.add(first, last)
+    async def _replay(self) -> None:
+        """Capture dead letters again that the registry has cured, or that somebody wants again."""
+        while True:
+            try:
+                revision = (await asyncio.to_thread(self.registry.snapshot)).revision
+                if revision != self._revision:
+                    self._revision = revision
+                    replayed = await asyncio.to_thread(replay_waiting, self.letters, self.raw, self.registry, now_ms())
+                else:
+                    replayed = await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms())
+                if replayed:
+                    self._wake()
+                self._solve("letters")
+            except (SQLAlchemyError, RawLogUnavailable) as error:
+                self._revision = -1
+                self._complain("letters", f"dead letters cannot be looked at: {error}; trying again")
+            await asyncio.sleep(LOOK_S)
 
     async def _tend(self) -> None:
         """Once a minute: say how we are, forget what is old."""
         while True:
             await asyncio.sleep(STATUS_S)
             try:
-                applied = await asyncio.to_thread(self.ledger.cursor, self.raw.id)
+                applied = await asyncio.to_thread(self._cursors)
                 await asyncio.to_thread(self.raw.forget, now_ms() - RETENTION_MS, applied)
                 await asyncio.to_thread(self.ledger.prune, now_ms() - RETENTION_MS)
                 if self._client is not None:
@@ -232,6 +248,9 @@ class Ingest:
                     )
             except (aiomqtt.MqttError, SQLAlchemyError, RawLogUnavailable) as error:
                 log.warning("status not sent: %s", error)
+
+    def _cursors(self) -> dict[int, int]:
+        return {part: self.ledger.cursor(self.raw.id, part) for part in self.raw.parts()}
 
     async def _say(self, client: aiomqtt.Client, **state: object) -> None:
         body = {**state, "role": "ingest", "problem": self.problem, **self.counts}

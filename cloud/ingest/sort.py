@@ -21,6 +21,11 @@ def source(reading: Reading) -> TimeSource:
     return reading.time_source or TimeSource.DEVICE
 
 
+def source_rank(said: TimeSource | None) -> int:
+    """The rank of who set the time, from what a reading says."""
+    return (said or TimeSource.DEVICE).rank
+
+
 def sort(
     items: Iterable[Item],
     stored: Mapping[Stream, Intervals],

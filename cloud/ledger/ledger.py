@@ -6,6 +6,7 @@ commute.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ repeated = sa.Table(
 cursors = sa.Table(
     "cursor",
     metadata,
-    sa.Column("log", sa.String(36), primary_key=True),
+    sa.Column("log", sa.String(48), primary_key=True),  # with the part behind it: <log>/<part>
     sa.Column("batch", sa.BigInteger, nullable=False),
 )
 
@@ -111,8 +112,9 @@ class Outcome:
 
     log: str
     batch: int
-    stored: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers written
-    met: dict[Stream, list[int]] = field(default_factory=dict)  # sequence numbers that the log has held
+    part: int = 0
+    stored: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # sequence numbers written
+    met: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # those that the log has held
     tallies: dict[str, Tally] = field(default_factory=dict)
     provisional: dict[Identity, Provisional | None] = field(default_factory=dict)  # None: settled
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -132,14 +134,15 @@ class Ledger:
         self.now_ms = now_ms
         self._read = reading(engine)
 
-    def cursor(self, log: str) -> int:
-        """The last batch of a raw log that was applied, 0 for none."""
+    def cursor(self, log: str, part: int = 0) -> int:
+        """The last batch of a part of a raw log that was applied, 0 for none."""
+        query = sa.select(cursors.c.batch).where(cursors.c.log == _cursor(log, part))
         with self._read.connect() as connection:
-            return connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar() or 0
+            return connection.execute(query).scalar() or 0
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Hold it from the first question about a batch to `apply`: other replicas wait."""
-        return turn(self.engine)
+    def turn(self, devices: Iterable[str]) -> AbstractContextManager[None]:
+        """Hold it from the first question about a batch to `apply`: others who have one of its devices wait."""
+        return turn(self.engine, devices)
 
     def intervals(self, keys: Iterable[Identity]) -> dict[Stream, Intervals]:
         """What was stored of some streams, near these readings: enough to say of each whether it is known."""
@@ -154,7 +157,8 @@ class Ledger:
     def is_alone(self, log: str) -> bool:
         """Whether no other raw log was ever read here."""
         with self._read.connect() as connection:
-            return connection.execute(sa.select(cursors.c.log).where(cursors.c.log != log).limit(1)).first() is None
+            other = cursors.c.log.not_like(f"{log}%")
+            return connection.execute(sa.select(cursors.c.log).where(other).limit(1)).first() is None
 
     def provisional(self, identities: Sequence[Identity]) -> dict[Identity, Provisional]:
         """Which of these readings have an improvable time, and where they are."""
@@ -183,7 +187,7 @@ class Ledger:
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":  # what BEGIN IMMEDIATE does on SQLite: one writer at a time
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            if not _advance(connection, outcome.log, outcome.batch):
+            if not _advance(connection, _cursor(outcome.log, outcome.part), outcome.batch):
                 return False
             _merge(connection, outcome.stored, received)
             _merge(connection, outcome.met, seen, {"log": outcome.log})
@@ -259,6 +263,11 @@ def _near(
     return streams
 
 
+def _cursor(log: str, part: int) -> str:
+    """The name of a part's cursor; that of part 0 is the log's own."""
+    return f"{log}/{part}" if part else log
+
+
 def _advance(connection: Connection, log: str, batch: int) -> bool:
     before = connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar()
     if before is None:
@@ -272,28 +281,34 @@ def _advance(connection: Connection, log: str, batch: int) -> bool:
 
 def _merge(
     connection: Connection,
-    numbers: dict[Stream, list[int]],
+    numbers: Mapping[Stream, Intervals],
     table: sa.Table,
     of: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    spans = {stream: (min(some), max(some)) for stream, some in numbers.items()}
+    spans = {stream: some.span for stream, some in numbers.items() if some}
     before = _near(connection, spans, table, of)
     gone: list[dict[str, Any]] = []
+    longer: list[dict[str, Any]] = []
     come: list[dict[str, Any]] = []
-    for stream, some in numbers.items():
-        old = set(before.get(stream, ()))
-        union = Intervals(old)
-        for number in some:
-            union.add(number)
-        new = set(union)
+    for stream in spans:
+        old = dict(before.get(stream, ()))
+        union = Intervals(old.items())
+        union.update(numbers[stream])
+        new = dict(union)
         device, generation = stream
-        gone += [{"d": device, "g": generation, "f": first} for first, _ in old - new]
-        come += [{**of, "device": device, "generation": generation, "first": a, "last": b} for a, b in new - old]
+        gone += [{"d": device, "g": generation, "f": first} for first in old.keys() - new.keys()]
+        for first, last in new.items():
+            if first not in old:
+                come.append({**of, "device": device, "generation": generation, "first": first, "last": last})
+            elif old[first] != last:
+                longer.append({"d": device, "g": generation, "f": first, "l": last})
+    c = table.c
+    match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.first == sa.bindparam("f"))
+    where = [*match, *(c[name] == value for name, value in of.items())]
     if gone:
-        c = table.c
-        match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.first == sa.bindparam("f"))
-        where = [c[name] == value for name, value in of.items()]
-        connection.execute(sa.delete(table).where(*match, *where), gone)
+        connection.execute(sa.delete(table).where(*where), gone)
+    if longer:
+        connection.execute(sa.update(table).where(*where).values(last=sa.bindparam("l")), longer)
     if come:
         connection.execute(sa.insert(table), come)
 

@@ -1,12 +1,14 @@
-"""One replica at a time: between asking the ledger what is known and telling it what was stored nobody else writes.
+"""One replica at a time for each device: between asking the ledger and telling it nobody else writes of that device.
 
-Without it two replicas may take two readings for new that are one, or give one place in time to two. On SQLite it is
-a lock on a file beside the database, on PostgreSQL an advisory lock; both end with their process, however it ends.
+Without it two replicas may take two readings for new that are one, or give one place in time to two. Devices share
+LOCKS locks, taken in order, so that workers with different devices do not wait for one another. On SQLite a lock is a
+file beside the database, on PostgreSQL an advisory lock; all end with their process, however it ends.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -14,24 +16,34 @@ from sqlalchemy.engine import Engine
 from cloud.filelock import locked
 from cloud.sql import reading
 
-_LOCK = 0x6B6C696E  # of PostgreSQL's advisory locks
+LOCKS = 48  # divisible by the usual numbers of workers: each has locks of its own
+_FIRST = 0x6B6C696E00  # of PostgreSQL's advisory locks
+
+
+def lot(device: bytes) -> int:
+    """A number by which devices are divided among workers and locks."""
+    return crc32(device)
 
 
 @contextmanager
-def turn(engine: Engine) -> Iterator[None]:
-    """Wait for our turn, and hold it. Raises OSError and SQLAlchemyError."""
+def turn(engine: Engine, devices: Iterable[str]) -> Iterator[None]:
+    """Wait for our turn with these devices, and hold it. Raises OSError and SQLAlchemyError."""
+    wanted = sorted({lot(device.encode()) % LOCKS for device in devices})
     if engine.dialect.name == "postgresql":
         with reading(engine).connect() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
+            held = []
             try:
+                for n in wanted:
+                    connection.execute(sa.select(sa.func.pg_advisory_lock(_FIRST + n)))
+                    held.append(n)
                 yield
             finally:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK)))
+                for n in held:
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_FIRST + n)))
         return
-    with _lock_file(engine).open("w") as file:
-        locked(file, wait=True)
+    folder = Path(f"{engine.url.database}.turns")
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as files:
+        for n in wanted:
+            locked(files.enter_context((folder / str(n)).open("w")), wait=True)
         yield
-
-
-def _lock_file(engine: Engine) -> Path:
-    return Path(f"{engine.url.database}.turn")

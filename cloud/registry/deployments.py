@@ -7,6 +7,7 @@ device was registered after it had begun to send) also takes what came before it
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ class Whereabouts:
             return stays[0] if stays[0].assumed_start else None
         stay = stays[n]
         return stay if stay.until_ms is None or time_ms < stay.until_ms else None
+
+    def reach(self, device: str, time_ms: int) -> tuple[str, float, float] | None:
+        """The station at a time, and [from, to) in which it is the same one."""
+        stay = self.stay(device, time_ms)
+        if stay is None:
+            return None
+        first = stay.assumed_start and stay is self._stays[device][0]
+        later = next((one.since_ms for one in self._stays[device] if one.since_ms > stay.since_ms), inf)
+        until = inf if stay.until_ms is None else stay.until_ms
+        return stay.station, -inf if first else stay.since_ms, min(until, later)
 
     def next_ms(self, device: str, time_ms: int) -> int | None:
         """When the first deployment behind a time begins."""

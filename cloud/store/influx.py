@@ -27,6 +27,7 @@ from cloud.store.model import (
 from schemas.channels import split
 
 POINTS_PER_REQUEST = 5000
+WRITES = 2  # requests at once
 STREAMS = 8  # parts of answers fetched ahead at once
 _NS = 1_000_000
 Rows = Generator[list[list[Any]], None, None]
@@ -38,12 +39,13 @@ class InfluxStore:
     def __init__(self, connection: InfluxConnection) -> None:
         self._influx = connection
         self._pool = ThreadPoolExecutor(STREAMS, "influx")
+        self._writing = ThreadPoolExecutor(WRITES, "influx-write")
         self._latest = LatestView(connection, self._pool)
 
     def write(self, points: Sequence[Point]) -> None:
         good, bad, reason = sift(points)
-        for start in range(0, len(good), POINTS_PER_REQUEST):
-            refused, why = self._write(good[start : start + POINTS_PER_REQUEST])
+        parts = [good[start : start + POINTS_PER_REQUEST] for start in range(0, len(good), POINTS_PER_REQUEST)]
+        for refused, why in self._writing.map(self._write, parts) if len(parts) > 1 else map(self._write, parts):
             bad += refused
             reason = reason or why
         if good:
@@ -102,6 +104,7 @@ class InfluxStore:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._writing.shutdown(wait=False, cancel_futures=True)
         self._influx.close()
 
     def _write(self, points: Sequence[Point]) -> tuple[list[Point], str]:

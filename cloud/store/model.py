@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.channels import ChannelError, is_name, split
 
@@ -17,8 +17,7 @@ NOT_JUDGED = "Z"
 TIME_LIMIT_MS = 9_200_000_000_000  # what both stores can hold: InfluxDB's nanoseconds end in the year 2262
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One reading: `values` by channel, `quality` by channel ("S" or "X range"; a channel without is "Z")."""
 
     station: str
@@ -159,9 +158,32 @@ def fault(point: Point) -> str:
     return ""
 
 
+def _faults(points: Sequence[Point]) -> list[str]:
+    """Of each. What is known to be right of one device, place or set of channels is not looked at again."""
+    good: set[object] = set()
+    found = []
+    for point in points:
+        station, device, time_ms, values, _, _, _ = point
+        channels = tuple(values)
+        if (
+            station in good
+            and device in good
+            and channels in good
+            and -TIME_LIMIT_MS < time_ms < TIME_LIMIT_MS
+            and all(map(isfinite, values.values()))
+        ):
+            found.append("")
+            continue
+        reason = fault(point)
+        if not reason:
+            good |= {station, device, channels}
+        found.append(reason)
+    return found
+
+
 def sift(points: Sequence[Point]) -> tuple[Sequence[Point], list[Point], str]:
     """(what may be stored, what may not, the first reason)."""
-    faults = [fault(point) for point in points]
+    faults = _faults(points)
     if not any(faults):
         return points, [], ""
     good = [point for point, reason in zip(points, faults, strict=True) if not reason]

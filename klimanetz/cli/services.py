@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -23,9 +24,19 @@ def gateway() -> None:
     _run("gateway")
 
 
-def ingest() -> None:
+def ingest(
+    workers: int = typer.Option(
+        1, min=1, max=48, help="Processes that apply what this one captures; 1: it does both itself"
+    ),
+    follow: int = typer.Option(-1, hidden=True, help="Be one of the workers; their ingest starts them so"),
+) -> None:
     """Take readings from the broker, check and judge them, and store them."""
-    _run("ingest")
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)  # readings are many, short-lived and without cycles
+    if follow >= 0:
+        _run("worker", follow, workers)
+    else:
+        _run("ingest", workers)
 
 
 def api() -> None:
@@ -33,13 +44,13 @@ def api() -> None:
     _run("api")
 
 
-def _run(name: str) -> None:
+def _run(name: str, *more: int) -> None:
     settings = wiring.settings()
     wiring.logging_to_stderr(settings.log)
     from klimanetz import services  # not before: other commands need not wait for it
 
     service = getattr(services, name)
-    asyncio.run(until_signal(lambda stop: service(settings, stop, _say)))
+    asyncio.run(until_signal(lambda stop: service(settings, stop, _say, *more)))
 
 
 def _say(line: str) -> None:

@@ -411,9 +411,9 @@ def test_the_raw_log_is_whole_after_a_kill(tmp_path: Path) -> None:
     assert second is not None
     assert (first.id, first.messages) == (1, [Message("klimanetz/v1/up/ä", b"\x00\xff" * 9, 1)])
     assert (second.id, second.messages) == (2, [Message("t", b"", 2, True, 3)])
-    assert log.backlog(0) == 2
-    assert log.forget(before_ms=10, applied=0) == 0, "what was not applied is never forgotten"
-    assert log.forget(before_ms=10, applied=2) == 2
+    assert log.backlog({0: 0}) == 2
+    assert log.forget(before_ms=10, applied={0: 0}) == 0, "what was not applied is never forgotten"
+    assert log.forget(before_ms=10, applied={0: 2}) == 2
     with pytest.raises(RawLogUnavailable, match="another process uses"):
         RawLog(tmp_path)
 
@@ -424,7 +424,10 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         RawLog(tmp_path / "file" / "spool")
 
 
-@given(st.lists(st.builds(Message, st.text(max_size=50), st.binary(max_size=100), st.integers(0, 2**60))))
+_MS = st.integers(0, 2**60)
+
+
+@given(st.lists(st.builds(Message, st.text(max_size=50), st.binary(max_size=100), _MS, st.booleans(), _MS)))
 def test_framing_round_trip(messages: list[Message]) -> None:
     assert list(unpack(pack(messages))) == messages
 

@@ -158,14 +158,14 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(broker: Broker, tmp_
     full = True
 
     def fill(raw: Any) -> None:
-        append = raw.append
+        append = raw.append_packed
 
-        def refuse(messages: Any) -> int:
+        def refuse(*batch: Any) -> int:
             if full:
                 raise RawLogUnavailable("the raw log cannot be written: disk full")
-            return int(append(messages))
+            return int(append(*batch))
 
-        raw.append = refuse
+        raw.append_packed = refuse
 
     async def scenario() -> None:
         nonlocal full

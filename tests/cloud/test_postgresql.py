@@ -66,7 +66,7 @@ def test_two_replicas_lose_nothing(url: str) -> None:
         for batch in range(1, 151):
             outcome = Outcome(f"log-{start}", batch)
             for device in ("kn-1", "kn-2") if start else ("kn-2", "kn-1"):
-                outcome.stored[device, 1] = [2 * batch + start]
+                outcome.stored[device, 1].add(2 * batch + start)
                 outcome.tally(device).received += 1
             assert ledger.apply(outcome)
 

@@ -1,7 +1,5 @@
 """Rain and meters over HTTP: several devices, long silences, a change of how a gauge tells its rain."""
 
-from dataclasses import replace
-
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -93,7 +91,7 @@ def test_what_a_device_says_both_ways_is_told_once(client: TestClient, store: St
 
 
 def test_a_station_lists_the_rain_that_it_answers_for(client: TestClient, store: Store) -> None:
-    store.write([replace(point(0), values={"precipitation_total@hof": 1.0, "co2": 400.0}, quality={})])
+    store.write([point(0)._replace(values={"precipitation_total@hof": 1.0, "co2": 400.0}, quality={})])
     listed = client.get("/v1/stations/marktplatz").json()["properties"]["channels"]
     assert listed == ["co2", "precipitation@hof", "precipitation_total@hof"]
     for channel in listed:

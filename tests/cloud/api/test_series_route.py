@@ -174,7 +174,7 @@ def test_a_blank_where_a_plus_was_meant(client: TestClient, store: Store) -> Non
 
 
 def test_a_place_in_the_path(client: TestClient, store: Store) -> None:
-    store.write([replace(point(0), values={"soil_moisture@30cm": 22.1}, quality={})])
+    store.write([point(0)._replace(values={"soil_moisture@30cm": 22.1}, quality={})])
     for channel in ("soil_moisture@30cm", "soil_moisture%4030cm"):
         body = client.get(f"/v1/stations/marktplatz/series/{channel}").json()
         assert (body["channel"], body["rows"][0]["value"], body["rows"][0]["quality"]) == (

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -62,7 +61,7 @@ def test_writing_twice_changes_nothing(store: Store) -> None:
 
 def test_the_same_key_merges_channels_and_the_last_value_wins(store: Store) -> None:
     store.write([point(air_temperature=1.0, battery=3.9)])
-    store.write([replace(point(air_temperature=2.0, relative_humidity=50.0), quality={"air_temperature": "Q step"})])
+    store.write([point(air_temperature=2.0, relative_humidity=50.0)._replace(quality={"air_temperature": "Q step"})])
     assert rows(store) == [Value(T0, 2.0, "Q step", "kn-1")]
     assert rows(store, "battery") == [Value(T0, 3.9, "S", "kn-1")]
     assert rows(store, "relative_humidity") == [Value(T0, 50.0, "Z", "kn-1")]
@@ -90,7 +89,7 @@ def test_a_series_is_half_open_and_by_time(store: Store) -> None:
 
 def test_times_before_1970_and_milliseconds_are_kept(store: Store) -> None:
     times = [-2_208_988_800_000, -1, 0, T0 + 1]
-    store.write([replace(point(), time_ms=time_ms) for time_ms in times])
+    store.write([point()._replace(time_ms=time_ms) for time_ms in times])
     found = [row.time_ms for row in store.series("markt", "air_temperature", -(10**13), END)]
     assert found == times
     store.delete([PointKey("markt", "kn-1", -1), PointKey("markt", "kn-1", T0 + 1)])
@@ -136,9 +135,9 @@ def test_before_is_the_last_of_each_device_and_when_its_first_was(store: Store) 
 def test_before_passes_over_the_letters_named(store: Store) -> None:
     judged = ["X range", "S", "Q X", "B", "X range spike"]
     store.write(
-        [replace(point(n, energy_total=float(n)), quality={"energy_total": q}) for n, q in enumerate(judged)]
-        + [replace(point(0, device="bad", energy_total=1.0), quality={"energy_total": "X range"})]
-        + [replace(point(0, device="raw", energy_total=2.0), quality={})]
+        [point(n, energy_total=float(n))._replace(quality={"energy_total": q}) for n, q in enumerate(judged)]
+        + [point(0, device="bad", energy_total=1.0)._replace(quality={"energy_total": "X range"})]
+        + [point(0, device="raw", energy_total=2.0)._replace(quality={})]
     )
 
     def before(without: str) -> set[tuple[str, int, float, str]]:
@@ -205,7 +204,7 @@ def test_deleting_takes_the_point_and_nothing_else(store: Store) -> None:
 def test_a_better_time_deletes_and_writes(store: Store) -> None:
     store.write([point(1)])
     store.delete([PointKey("markt", "kn-1", T0 + 60_000)])
-    store.write([replace(point(1), time_ms=T0 + 59_000)])
+    store.write([point(1)._replace(time_ms=T0 + 59_000)])
     assert [row.time_ms for row in rows(store)] == [T0 + 59_000]
     assert [one.time_ms for one in store.latest()] == [T0 + 59_000]
     assert list(store.identities("kn-1")) == [(1, 1)]
@@ -224,14 +223,14 @@ def test_a_deleted_key_may_be_written_again(store: Store) -> None:
 
 
 def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
-    store.write([replace(point(0), generation=None, seq=None), replace(point(1), generation=None, seq=7)])
+    store.write([point(0)._replace(generation=None, seq=None), point(1)._replace(generation=None, seq=7)])
     assert list(store.identities("kn-1")) == [(0, 7)]
     assert store.count() == 2
 
 
 def test_more_channels_of_a_reading_do_not_take_its_identity(store: Store) -> None:
     store.write([point(3)])
-    store.write([replace(point(3, battery=3.9), generation=None, seq=None)])
+    store.write([point(3, battery=3.9)._replace(generation=None, seq=None)])
     assert list(store.identities("kn-1")) == [(1, 3)]
 
 
@@ -265,8 +264,8 @@ def test_what_no_store_can_hold_is_named_and_the_rest_is_written(store: Store) -
         point(3, station="a b"),
         point(4, device="x\ny"),
         point(5, tempo=1.0),
-        replace(point(6), values={}),
-        replace(point(7), time_ms=2**62),
+        point(6)._replace(values={}),
+        point(7)._replace(time_ms=2**62),
     ]
     with pytest.raises(PointsRejected) as caught:
         store.write([point(0), *bad, point(8)])

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def test_a_batch_at_fault_as_a_whole_is_not_halved(
 
 def test_points_older_than_the_retention_are_named(influx_server: InfluxServer) -> None:
     store = open_store(influx_server.store_url(influx_server.new_bucket(retention_s=86_400)), influx_server.token)
-    old = [replace(point(0), time_ms=1000), replace(point(1), time_ms=2000)]
+    old = [point(0)._replace(time_ms=1000), point(1)._replace(time_ms=2000)]
     with pytest.raises(PointsRejected, match="retention") as caught:
         store.write(old)
     assert list(caught.value.points) == old
@@ -225,10 +224,10 @@ def test_latest_lays_what_is_recent_over_the_scan(influx_server: InfluxServer) -
     bucket = influx_server.new_bucket()
     ours, other = (open_store(influx_server.store_url(bucket), influx_server.token) for _ in range(2))
     now_ms = int(time.time() * 1000)
-    other.write([replace(point(0, co2=400.0), time_ms=now_ms - 7_200_000), replace(point(1), time_ms=now_ms - 600_000)])
+    other.write([point(0, co2=400.0)._replace(time_ms=now_ms - 7_200_000), point(1)._replace(time_ms=now_ms - 600_000)])
     assert {one.channel: one.value for one in ours.latest()} == {"co2": 400.0, "air_temperature": 21.0}
     ours._latest._took_s = 1e9  # type: ignore[attr-defined]
-    new = replace(point(2, battery=3.9), time_ms=now_ms, quality={"battery": "X range"})
+    new = point(2, battery=3.9)._replace(time_ms=now_ms, quality={"battery": "X range"})
     other.write([new])
     other.delete([PointKey("markt", "kn-1", now_ms - 600_000)])
     assert {one.channel: (one.value, one.quality) for one in ours.latest()} == {

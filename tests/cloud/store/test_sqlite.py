@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,7 @@ def test_ids_of_a_failed_transaction_are_forgotten(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/series.db")
     other = open_store(f"sqlite:///{tmp_path}/series.db")
     with pytest.raises(OverflowError):
-        store.write([replace(point(0, station="lost"), seq=2**64)])
+        store.write([point(0, station="lost")._replace(seq=2**64)])
     other.write([point(0, station="first")])
     store.write([point(0, station="lost", air_temperature=5.0)])
     assert {(one.station, one.value) for one in store.latest()} == {("first", 20.0), ("lost", 5.0)}

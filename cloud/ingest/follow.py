@@ -1,0 +1,103 @@
+"""Following the raw log: unit after unit is read, and applied while the next one is read.
+
+What fails is tried again from the cursor, with growing pauses; nothing behind it is applied before. A worker follows
+every part whose number leaves its own when divided by the number of workers, so all are followed however many there
+were when they were captured.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.ingest.pipeline import Pipeline, Report, Work
+from cloud.ingest.rawlog import RawLog, RawLogUnavailable
+from cloud.store.model import StoreRefused, StoreUnavailable
+
+log = logging.getLogger("klimanetz.ingest")
+UNIT_MESSAGES = 16_000  # applied together: what a unit costs the ledger is shared by more readings
+IDLE_S = 2.0  # how often an idle worker looks by itself
+PAUSE_S, PAUSE_MAX_S = 0.5, 30.0
+
+
+class Follower:
+    """`reported` is told of each unit, `complained` of what is wrong (None: no more)."""
+
+    def __init__(
+        self,
+        raw: RawLog,
+        pipeline: Pipeline,
+        reported: Callable[[Report], Awaitable[None]],
+        complained: Callable[[str | None], None],
+        worker: int = 0,
+        workers: int = 1,
+    ) -> None:
+        self._raw, self._pipeline = raw, pipeline
+        self._reported, self._complained = reported, complained
+        self._worker, self._workers = worker, workers
+        self._woken = asyncio.Event()
+        self._cursors: dict[int, int] = {}
+        self._pause_s = PAUSE_S
+
+    def wake(self) -> None:
+        """Something was captured."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await self._follow()
+            except (StoreUnavailable, StoreRefused, SQLAlchemyError, RawLogUnavailable, OSError) as error:
+                self._complained(f"cannot store: {error}; captured readings wait, trying again")
+                wait_s = getattr(error, "retry_after_s", None) or self._pause_s
+            except Exception as error:
+                log.exception("a batch failed by a fault of ours")
+                self._complained(f"cannot store, a fault of ours: {error!r}; captured readings wait, trying again")
+                wait_s = self._pause_s
+            else:
+                continue
+            self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
+            await asyncio.sleep(wait_s)
+
+    async def _follow(self) -> None:
+        """Everything that waits, then until something new was captured."""
+        self._woken.clear()
+        await asyncio.to_thread(self._find_cursors)
+        ahead = self._read_ahead()
+        try:
+            while (work := await ahead) is not None:
+                self._cursors[work.batch.part] = work.batch.id
+                ahead = self._read_ahead()
+                report = await asyncio.to_thread(self._pipeline.settle, work)
+                self._well()
+                await self._reported(report)
+        finally:
+            ahead.cancel()
+        self._well()
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    def _well(self) -> None:
+        self._pause_s = PAUSE_S
+        self._complained(None)
+
+    def _read_ahead(self) -> "asyncio.Task[Work | None]":
+        return asyncio.create_task(asyncio.to_thread(self._next, dict(self._cursors)))
+
+    def _next(self, cursors: dict[int, int]) -> Work | None:
+        """The next unit, of the part that is furthest behind."""
+        for part, cursor in sorted(cursors.items(), key=lambda item: item[1]):
+            batch = self._raw.after(cursor, UNIT_MESSAGES, part)
+            if batch is not None:
+                return self._pipeline.read(batch)
+        return None
+
+    def _find_cursors(self) -> None:
+        parts = {self._worker, *self._raw.parts()}
+        mine = sorted(part for part in parts if part % self._workers == self._worker)
+        self._cursors = {part: self._pipeline.ledger.cursor(self._raw.id, part) for part in mine}
