@@ -14,8 +14,10 @@ from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog
 from cloud.ingest.service import Ingest, IngestConfig
 from cloud.ingest.workers import work
+from cloud.ledger.arrivals import Arrivals
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
+from cloud.registry.changes import RegistryChanges
 from cloud.store.model import StoreRefused, StoreUnavailable
 from gateway import service as gateway_service
 from gateway.mqtt import MqttUrl as GatewayBroker
@@ -25,6 +27,7 @@ from klimanetz import wiring
 from klimanetz.failure import Failure
 from klimanetz.settings import Settings
 
+NOT_READING_MS = 120_000
 Say = Callable[[str], None]
 log = logging.getLogger("klimanetz")
 
@@ -89,12 +92,15 @@ async def worker(settings: Settings, stop: asyncio.Event, say: Say, number: int,
 async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     """HTTP."""
     registry = wiring.registry(settings)
+    writable = wiring.with_keys(registry, settings)
     store = await asyncio.to_thread(wiring.store, settings)
     app = create_app(
         store,
         registry,
         delivery=wiring.Delivery(Ledger(registry.engine), registry),
-        dead_letters=wiring.Letters(DeadLetters(registry.engine)),
+        dead_letters=wiring.Letters(DeadLetters(registry.engine), writable),
+        changes=None if writable is None else RegistryChanges(writable),
+        arrivals=Arrivals(registry.engine),
         imprint_url=settings.imprint_url,
         privacy_url=settings.privacy_url,
         accessibility_url=settings.accessibility_url,
@@ -107,6 +113,10 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         raise Failure(
             f"cannot listen on {listen}: {os.strerror(error.errno or 0)}; set KLIMANETZ_HTTP_LISTEN to a free port"
         ) from None
+    if hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):  # Linux: who has not read for so long is let go; accepted sockets inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, NOT_READING_MS)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # ours, see cli.services
     serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -114,6 +124,7 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
     say(f"api: http://{f'[{host}]' if ':' in host else host}:{port}")
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    app.state.streams.end()
     server.should_exit = True
     await serving
     stopping.cancel()

@@ -11,17 +11,20 @@ from typing import Any
 
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
+from cloud.registry.adoption import AdoptionRefused, adopt
 from cloud.registry.registry import Registry, open_registry
 from cloud.registry.sealing import HIDDEN
 from cloud.sql import DatabaseUrlError
 from cloud.store import open_store
 from cloud.store.model import Store, StoreUrlError
 from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableError, parse_channel_table
-from klimanetz.failure import wrong_use
+from klimanetz.failure import Failure, wrong_use
 from klimanetz.seal import Seal
 from klimanetz.seal import of as seal_of
 from klimanetz.settings import SettingError, Settings, load
 from schemas.models import utc_text_ms
+
+log = logging.getLogger("klimanetz")
 
 
 def now_ms() -> int:
@@ -42,6 +45,15 @@ def registry(from_settings: Settings, stale_ms: int = 0, keys: bool = False) -> 
         return open_registry(from_settings.registry, now_ms, stale_ms, seal(from_settings) if keys else HIDDEN)
     except DatabaseUrlError as error:
         raise wrong_use(str(error)) from None
+
+
+def with_keys(known: Registry, from_settings: Settings) -> Registry | None:
+    """The same registry for who may write keys, None where there is no secret to seal them with."""
+    try:
+        return Registry(known.engine, known.now_ms, 0, seal(from_settings))
+    except (Failure, OSError) as error:
+        log.warning("%s; until then the registry cannot be changed over HTTP", error)
+        return None
 
 
 def store(from_settings: Settings) -> Store:
@@ -105,6 +117,19 @@ class Letters:
     """What the API and the command line show of dead letters and unknown devices."""
 
     letters: DeadLetters
+    registry: Registry | None = None  # one that may write keys, for `adopt`
+
+    def dead_letter(self, number: int) -> dict[str, object] | None:
+        letter = self.letters.one(number)
+        return None if letter is None else shown(letter)
+
+    def replay(self, number: int) -> bool:
+        return bool(self.letters.want_replay([number]))
+
+    def adopt(self, device: str, station: str) -> None:
+        if self.registry is None:
+            raise AdoptionRefused("this service cannot write keys: set KLIMANETZ_SECRET for it as for the others")
+        adopt(self.registry, self.letters, device, station)
 
     def dead_letters(self, limit: int) -> list[dict[str, object]]:
         return [shown(letter) for letter in self.letters.newest(limit)]

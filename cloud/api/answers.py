@@ -7,7 +7,8 @@ holds their answers to these models. More keys may come; those that are here sta
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.calendar import EVERY
 
@@ -28,13 +29,21 @@ Reasons = Annotated[list[str], Field(description="Why it was judged so", example
 Figure = Annotated[float | None, Field(description="In `unit`; null where nothing is known")]
 
 
+StationPath = Annotated[str, Path(description="Name of a station", examples=["marktplatz"])]
+ChannelPath = Annotated[str, Path(description="A quantity, or quantity@place", examples=["air_temperature"])]
+DevicePath = Annotated[str, Path(description="Name of a device", examples=["kn-0007"])]
+StrangerPath = Annotated[str, Path(description="As `/v1/unknown` calls it", examples=["kn-0013"])]
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
-    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = "about:blank"
+    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = (
+        "about:blank"  # or urn:klimanetz:problem:<kind>
+    )
     title: str
     status: int
-    detail: Annotated[str, Field(description="What happened, and the way out")]
+    detail: Annotated[str, Field(description="What happened, and the way out, in the language asked for")]
     instance: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})] = ""
 
 
@@ -128,6 +137,90 @@ class UnknownDevice(BaseModel):
 
 class Unknown(BaseModel):
     unknown: list[UnknownDevice]
+
+
+class Replay(BaseModel):
+    id: int
+    replay: Literal["wanted"]
+
+
+class Adoption(BaseModel):
+    """Where the device stands; what it sent so far belongs there too."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"station": "marktplatz"}]})
+    station: StationName
+
+
+class Adopted(BaseModel):
+    device: DeviceName
+    station: StationName
+
+
+Cell = Annotated[str | None, Field(description="Null or an empty text clears")]
+Metres = Annotated[float | str | None, Field(description="m")]
+
+
+class StationRow(BaseModel):
+    """The columns of stations.csv; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    latitude: Annotated[float, Field(ge=-90, le=90, description="°, WGS 84")]
+    longitude: Annotated[float, Field(ge=-180, le=180, description="°, WGS 84")]
+    elevation_m: Metres = None
+    height_m: Metres = None
+    shield: Cell = None
+    lcz: Cell = None
+    district: Cell = None
+    timezone: Annotated[str | None, Field(description="IANA name", examples=["Europe/Berlin"])] = None
+    private: Annotated[bool, Field(description="Tell the place to about a kilometre only")] = False
+
+
+class DeviceRow(BaseModel):
+    """The columns of devices.csv; what is left out stays as it is, keys are only ever replaced."""
+
+    model_config = ConfigDict(extra="forbid")
+    station: Annotated[str | None, Field(description="Opens a deployment from now")] = None
+    activation: Literal["otaa", "abp", "mqtt"] | None = None
+    dev_eui: Cell = None
+    join_eui: Cell = None
+    app_key: Annotated[str | None, Field(description="Never shown", json_schema_extra={"writeOnly": True})] = None
+    dev_addr: Cell = None
+    nwk_skey: Annotated[str | None, Field(description="Never shown", json_schema_extra={"writeOnly": True})] = None
+    app_skey: Annotated[str | None, Field(description="Never shown", json_schema_extra={"writeOnly": True})] = None
+    codec: Annotated[str | None, Field(examples=["klimanetz", "decentlab/dl-5tm"])] = None
+
+
+class DeploymentRow(BaseModel):
+    """The columns of deployments.csv."""
+
+    model_config = ConfigDict(extra="forbid")
+    station: StationName
+    device: DeviceName
+    since: Annotated[str | None, Field(alias="from", description="RFC 3339, or a date: midnight at the station")] = None
+    until: Annotated[str | None, Field(alias="to", description="Not included; without it: still there")] = None
+    height_m: Metres = None
+    note: Cell = None
+
+
+class DeviceRowShown(BaseModel):
+    device: DeviceName
+    station: Annotated[str | None, Field(description="Where it stands now")]
+    activation: Literal["otaa", "abp", "mqtt"]
+    dev_eui: str | None
+    join_eui: str | None
+    dev_addr: str | None
+    codec: str
+
+
+class Deployments(BaseModel):
+    deployments: list[DeploymentRow]
+
+
+class Registered(BaseModel):
+    change: Annotated[Literal["added", "changed", "unchanged"], Field(description="What your row did")]
+    row: Annotated[dict[str, object], Field(description="As it stands now, without keys")]
+    gave_way: Annotated[list[str], Field(description="Assumed stays that the row shortened or removed")]
 
 
 class Live(BaseModel):

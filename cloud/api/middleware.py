@@ -5,6 +5,7 @@ import time
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,7 +28,7 @@ class BodyLimit:
             return await self._app(scope, receive, send)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > self._limit:
-            return await problem(413, _TOO_LARGE)(scope, receive, send)
+            return await problem(413, _TOO_LARGE, Headers(scope=scope))(scope, receive, send)
         received = 0
 
         async def limited() -> Message:
@@ -42,7 +43,7 @@ class BodyLimit:
 
 
 class Head:
-    """Answers HEAD as GET without the body (RFC 9110, 9.3.2)."""
+    """Answers HEAD as GET without the body (RFC 9110, 9.3.2). Of a stream no more is read than its beginning."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -51,13 +52,23 @@ class Head:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             return await self._app(scope, receive, send)
 
+        ended = False
+
         async def without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+            nonlocal ended
+            if message["type"] != "http.response.body":
+                return await send(message)
+            if ended:
+                raise OSError("the head is all that was asked for")  # as if the client had gone: nothing more is read
+            ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         scope["method"] = "GET"
-        await self._app(scope, receive, without_body)
+        try:
+            await self._app(scope, receive, without_body)
+        except (OSError, ClientDisconnect):
+            if not ended:
+                raise
 
 
 class Cors(CORSMiddleware):
@@ -69,7 +80,7 @@ class Cors(CORSMiddleware):
             return answer
         kept = {name: value for name, value in answer.headers.items() if name.startswith(("access-control-", "vary"))}
         detail = f"Pages of other sites may only read here: use {' or '.join(self.allow_methods)}."
-        return problem(answer.status_code, detail, kept)
+        return problem(answer.status_code, detail, request_headers, kept)
 
 
 class Measured:

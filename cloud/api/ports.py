@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from cloud.latest import LatestValues
 from cloud.store.model import Store
 from schemas.models import Station
 
@@ -18,6 +19,9 @@ class RegistryReader(Protocol):
     def station(self, station: str) -> Station | None:
         """One by its id."""
 
+    def revision(self) -> int:
+        """Rises with every change."""
+
     def key_scope(self, key: str) -> str | None:
         """ "read", "write" or "admin"; None for a key that nobody was given."""
 
@@ -29,14 +33,23 @@ class DeliveryReader(Protocol):
         """As `/v1/devices/<id>/delivery` answers; None for a device never heard of."""
 
 
-class DeadLetterReader(Protocol):
+class DeadLetterBox(Protocol):
     """Messages that were not readings, and devices that nobody registered."""
 
     def dead_letters(self, limit: int) -> list[dict[str, object]]:
         """The newest first."""
 
+    def dead_letter(self, number: int) -> dict[str, object] | None:
+        """One whole, None where there is none."""
+
+    def replay(self, number: int) -> bool:
+        """Ask for it to be taken again; False where that cannot be."""
+
     def unknown(self) -> list[dict[str, object]]:
         """Devices heard that are not registered."""
+
+    def adopt(self, device: str, station: str) -> None:
+        """Register one of them. Raises cloud.registry.adoption.AdoptionRefused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +59,6 @@ class Services:
     store: Store
     registry: RegistryReader
     delivery: DeliveryReader | None = None
-    dead_letters: DeadLetterReader | None = None
+    dead_letters: DeadLetterBox | None = None
     now_s: Callable[[], float] = time.time
+    latest: LatestValues | None = None  # without it the store is asked each time

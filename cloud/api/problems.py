@@ -1,7 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): one table from what went wrong to a status.
 
-A problem says what happened and the way out. What only operators may know (addresses of servers, stack traces) goes
-to the log, under the id that the problem names.
+A problem says what happened and the way out, in the reader's language; `type` names its kind. What only operators may
+know (addresses of servers, stack traces) goes to the log, under the id that the problem names.
 """
 
 import logging
@@ -12,8 +12,11 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
+from cloud.api.texts import spoken
 from cloud.store.model import StoreRefused, StoreUnavailable
 from schemas.channels import ChannelError
 
@@ -41,26 +44,69 @@ class KeyTooWeak(ApiError):
     """A key of too small a scope."""
 
 
-STATUS: dict[type[Exception], int] = {
-    BadParameter: 400,
-    KeyMissing: 401,
-    KeyTooWeak: 403,
-    NotFound: 404,
-    ChannelError: 404,
-    StoreUnavailable: 503,
-    StoreRefused: 503,
+class Refused(ApiError):
+    """A body that can be read and cannot be taken over."""
+
+
+class Conflict(ApiError):
+    """What is asked for is so already, in another way."""
+
+
+class Changed(ApiError):
+    """`If-Match` names a state that is no more."""
+
+
+class TooMany(ApiError):
+    """More at once than are taken."""
+
+
+STATUS: dict[type[Exception], tuple[int, str]] = {
+    BadParameter: (400, "bad-parameter"),
+    KeyMissing: (401, "key-missing"),
+    KeyTooWeak: (403, "key-too-weak"),
+    NotFound: (404, "not-found"),
+    ChannelError: (404, "unknown-channel"),
+    Conflict: (409, "conflict"),
+    Changed: (412, "changed-meanwhile"),
+    Refused: (422, "refused"),
+    TooMany: (503, "too-many"),
+    StoreUnavailable: (503, "store-unavailable"),
+    StoreRefused: (503, "store-unavailable"),
+    SQLAlchemyError: (503, "registry-unavailable"),
 }
+_KINDS = {406: "not-acceptable", 413: "body-too-large", 500: "fault-of-ours", 503: "not-ready"}
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="klimanetz"'}, 503: {"Retry-After": "5"}}
 _WAY_OUT = {
     404: "There is nothing at this address; /openapi.json lists what there is.",
     405: "This address does not take this method; see the Allow header.",
 }
+NOT_ACCEPTABLE = "`Accept-Encoding` forbids every coding that there is here: allow zstd, gzip or identity."
+STORE_AWAY = "The store of readings cannot be reached now; try again shortly."
+REGISTRY_AWAY = "The registry cannot be reached now; try again shortly."
+OUR_FAULT = "Something failed on our side; whoever runs this service finds it in the log under the instance given here."
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
-    """A response; `more` are further members of the problem."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return Response(orjson.dumps(body), status, {**_HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
+def problem(
+    status: int,
+    detail: str,
+    asked: Headers,
+    headers: dict[str, str] | None = None,
+    kind: str | None = None,
+    **more: Any,
+) -> Response:
+    """A response in the language of the request with the headers `asked`; `more` are further members of the problem."""
+    kind = kind or _KINDS.get(status)
+    text, language = spoken(detail, asked.get("accept-language"))
+    body = {
+        "type": f"urn:klimanetz:problem:{kind}" if kind else "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": text,
+        **more,
+    }
+    told = {**_HEADERS.get(status, {}), **(headers or {}), "Content-Language": language}
+    told["Vary"] = ", ".join(filter(None, (told.get("Vary"), "Accept-Language")))
+    return Response(orjson.dumps(body), status, told, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -73,28 +119,34 @@ def install(app: FastAPI) -> None:
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if isinstance(error, StoreUnavailable | StoreRefused):
+    status, kind = next(STATUS[one] for one in type(error).__mro__ if one in STATUS)
+    if status == 503 and not isinstance(error, ApiError):
         log.error("%s: %s", request.url.path, error)
         after = error.retry_after_s if isinstance(error, StoreUnavailable) else None
         headers = {"Retry-After": str(max(1, round(after)))} if after else None
-        return problem(status, "The store of readings cannot be reached now; try again shortly.", headers)
-    return problem(status, _sentence(str(error)))
+        text = REGISTRY_AWAY if isinstance(error, SQLAlchemyError) else STORE_AWAY
+        return problem(status, text, request.headers, headers, kind)
+    return problem(status, _sentence(str(error)), request.headers, kind=kind)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     standard = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != standard else _WAY_OUT.get(error.status_code, standard)
-    return problem(error.status_code, detail, dict(error.headers or {}))
+    return problem(error.status_code, detail, request.headers, dict(error.headers or {}))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in error.errors()]
+    accepted = request.headers.get("accept-language")
+    errors = [
+        {"where": ".".join(map(str, one["loc"])), "what": spoken(str(one["msg"]), accepted)[0]}
+        for one in error.errors()
+    ]
     in_body = any(one["where"].startswith("body") for one in errors)
-    text = "; ".join(map(_parameter, error.errors()))
-    return problem(422 if in_body else 400, _sentence(text), errors=errors)
+    status, kind = (422, "refused") if in_body else (400, "bad-parameter")
+    text = _sentence("; ".join(map(_parameter, error.errors())))
+    return problem(status, text, request.headers, kind=kind, errors=errors)
 
 
 def _parameter(one: Any) -> str:
@@ -103,16 +155,17 @@ def _parameter(one: Any) -> str:
     what = str(one["msg"])
     what = what[:1].lower() + what[1:]
     where = f"`{'.'.join(names) or place}`"
-    return f"{where} is '{one['input']}': {what}" if place in ("query", "path") else f"{where}: {what}"
+    return (
+        f"{where} is '{one['input']}': {what}"
+        if one["type"] != "missing" and place in ("query", "path")
+        else f"{where}: {what}"
+    )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     number = uuid.uuid4()
     log.error("%s %s failed, %s", request.method, request.url.path, number, exc_info=error)
-    detail = (
-        "Something failed on our side; whoever runs this service finds it in the log under the instance given here."
-    )
-    return problem(500, detail, instance=f"urn:uuid:{number}")
+    return problem(500, OUR_FAULT, request.headers, instance=f"urn:uuid:{number}")
 
 
 def _sentence(text: str) -> str:

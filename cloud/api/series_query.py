@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from cloud.api.etags import etag
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter, NotFound
 from cloud.api.times import Window, utc_text, window
@@ -59,6 +60,26 @@ def understand(
         raise BadParameter(f"`agg`: {error}") from None
     asked_for = window(start, end, calendar, zone, int(services.now_s() * 1000))
     return Asked(station, channel, quantity, zone, calendar, names, asked_for, include or ("ok" if every else "all"))
+
+
+def validator(
+    services: Services, asked: Asked, revision: int, is_open: bool, from_is_given: bool, *more: object
+) -> str | None:
+    """What changes with the answer, None where it changes by itself: as a default `from` moves on with the clock, or
+    where values wait in the future. `revision`: of the registry, read before anything else; `is_open`: without `to`.
+    """
+    if services.latest is None:
+        return None
+    mark, newest_ms = services.latest.station_mark(asked.station.station)
+    now_ms, end_ms = int(services.now_s() * 1000), asked.window.end_ms
+    until: object = end_ms, end_ms <= now_ms
+    if asked.every is None and is_open:
+        if not from_is_given or (newest_ms is not None and newest_ms >= end_ms):
+            return None
+        until = "now"
+    every = asked.every and asked.every.every
+    what = asked.station.station, asked.channel, every, str(asked.zone), asked.names, asked.include
+    return etag("series", str(mark), revision, what, asked.window.start_ms, until, *more)
 
 
 def _names(agg: str | None) -> list[str]:

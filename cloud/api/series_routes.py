@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import WithJsonSchema
 
 from cloud.api import answers, series_text
+from cloud.api.etags import headers_of, not_modified
 from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter
-from cloud.api.series_query import Asked, complete_until, understand
+from cloud.api.series_query import Asked, complete_until, understand, validator
 from cloud.api.series_source import Source
 from cloud.api.times import utc_text
 from cloud.calendar import EVERY
@@ -85,28 +86,39 @@ def routes(services: Services) -> APIRouter:
         responses=_RESPONSES,
     )
     def series(
-        station: Annotated[str, Path(examples=["marktplatz"])],
-        channel: Annotated[str, Path(examples=["air_temperature"])],
-        start: Annotated[str | None, Query(alias="from", examples=["2026-11-01"])] = None,
-        end: Annotated[str | None, Query(alias="to", examples=["2026-11-22T10:00:00Z"])] = None,
-        every: Annotated[str | None, _text(enum=list(EVERY)), Query(description=_EVERY, examples=["PT1H"])] = None,
-        agg: Annotated[
-            str | None, _text(pattern=_OF_AGGREGATES), Query(description=_AGG, examples=["mean,min,max"])
+        request: Request,
+        station: answers.StationPath,
+        channel: answers.ChannelPath,
+        start: Annotated[
+            str | None, Query(alias="from", description="RFC 3339 or a date", examples=["2026-11-21"])
         ] = None,
-        tz: Annotated[str | None, _text(), Query(description=_TZ, examples=["UTC"])] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE)] = None,
-        format_: Annotated[Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT)] = None,
-        profile: Annotated[Literal["de"] | None, Query(description=_PROFILE)] = None,
+        end: Annotated[
+            str | None, Query(alias="to", description="RFC 3339 or a date; not included", examples=["2026-11-23"])
+        ] = None,
+        every: Annotated[str | None, _text(enum=list(EVERY), examples=["PT1H"]), Query(description=_EVERY)] = None,
+        agg: Annotated[
+            str | None, _text(pattern=_OF_AGGREGATES, examples=["mean,min,max"]), Query(description=_AGG)
+        ] = None,
+        tz: Annotated[str | None, _text(examples=["UTC"]), Query(description=_TZ)] = None,
+        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE, examples=["all"])] = None,
+        format_: Annotated[
+            Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT, examples=["json"])
+        ] = None,
+        profile: Annotated[Literal["de"] | None, Query(description=_PROFILE, examples=["de"])] = None,
     ) -> Response:
         if profile and format_ == "json":
             raise BadParameter("`profile` de is CSV, and `format` asks for json: leave one of them out")
+        revision = services.registry.revision()
         asked = understand(services, station, channel, start, end, every, agg, tz, include)
+        tag = validator(services, asked, revision, end is None, start is not None, format_, profile)
+        if (same := not_modified(request, tag)) is not None:
+            return same
         source = Source(services, asked)
         if format_ == "csv" or profile:
             name = f"{station}_{channel}{'_' + every if every else ''}.csv"
-            headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+            headers = headers_of(tag) | {"Content-Disposition": f'attachment; filename="{name}"'}
             return _response(_csv(asked, source, profile), "text/csv; charset=utf-8; header=present", headers)
-        return _response(_json(services, asked, source), "application/json")
+        return _response(_json(services, asked, source), "application/json", headers_of(tag))
 
     return router
 
@@ -148,7 +160,7 @@ def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
     return series_text.csv_pieces(series_text.RAW_COLUMNS, series_text.csv_values(_single(asked, source)), local)
 
 
-def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str] | None = None) -> Response:
+def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str]) -> Response:
     """A short answer as one, a long one streamed; what fails before the first rows is still an error with a status."""
     first = b"".join(islice(pieces, 3))  # what stands before the rows, the first thousand, and what stands behind
     more = next(pieces, None)

@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cloud.api import answers, answers_geojson, geojson
+from cloud.api.etags import etag, headers_of, not_modified
 from cloud.api.known_query import known_query
+from cloud.api.latest_answer import LatestAnswer
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
 from cloud.api.series_source import offered
@@ -15,6 +17,7 @@ from schemas.models import Station
 
 def routes(services: Services) -> APIRouter:
     """The routes of stations."""
+    ready = None if services.latest is None else LatestAnswer(services.latest, services.registry)
     router = APIRouter(
         prefix="/v1",
         tags=["stations"],
@@ -23,25 +26,41 @@ def routes(services: Services) -> APIRouter:
     )
 
     @router.get("/stations", summary="All stations", response_model=answers_geojson.Stations)
-    def stations() -> Response:
-        return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]))
+    def stations(request: Request) -> Response:
+        """Every registered station, where it stands and how. A private one is placed to about a kilometre."""
+        tag = etag("stations", services.registry.revision())
+        if (same := not_modified(request, tag)) is not None:
+            return same
+        return _answer(geojson.collection([geojson.feature(one) for one in services.registry.stations()]), tag)
 
     @router.get(
         "/stations/{station}", summary="One station and its channels", response_model=answers_geojson.OneStation
     )
-    def station(station: Annotated[str, Path(examples=["marktplatz"])]) -> Response:
-        found = find(services, station)
-        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))))
+    def station(request: Request, station: answers.StationPath) -> Response:
+        """One station, and the channels whose series can be asked for."""
+        revision = services.registry.revision()
+        found, tag = find(services, station), None
+        if services.latest is not None:
+            tag = etag("station", station, revision, str(services.latest.station_mark(station)[0]))
+        if (same := not_modified(request, tag)) is not None:
+            return same
+        return _answer(geojson.feature(found, channels=offered(services.store.channels(station))), tag)
 
     @router.get(
         "/latest", summary="The newest value of every channel of every station", response_model=answers_geojson.Latest
     )
     def latest(
-        station: Annotated[str | None, Query(description="Only these, separated by commas")] = None,
+        request: Request,
+        station: Annotated[
+            str | None, Query(description="Only these, separated by commas", examples=["marktplatz,neustadt"])
+        ] = None,
     ) -> Response:
-        if station is None:
+        """Never behind what was stored. A value that failed its checks is shown with its quality, like any other."""
+        some = None if station is None else [find(services, name.strip()) for name in station.split(",")]
+        if ready is not None:
+            return ready.answer(request, some)
+        if some is None:
             return _answer(geojson.latest(services.registry.stations(), services.store.latest()))
-        some = [find(services, name.strip()) for name in station.split(",")]
         return _answer(geojson.latest(some, services.store.latest([one.station for one in some])))
 
     return router
@@ -56,7 +75,8 @@ def delivery_routes(reader: DeliveryReader) -> APIRouter:
         summary="What was received, late, doubled and is missing",
         response_model=answers.Delivery,
     )
-    def delivery(device: Annotated[str, Path(examples=["kn-0007"])]) -> Response:
+    def delivery(device: answers.DevicePath) -> Response:
+        """What the ledger knows of a device's readings since the first one: gaps are of its own count, `seq`."""
         found = reader.delivery(device)
         if found is None:
             raise NotFound(f"Nothing was ever received from a device '{device}'")
@@ -73,5 +93,5 @@ def find(services: Services, station: str) -> Station:
     return found
 
 
-def _answer(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type=geojson.MEDIA_TYPE)
+def _answer(body: dict[str, Any], tag: str | None = None) -> Response:
+    return Response(orjson.dumps(body), headers=headers_of(tag), media_type=geojson.MEDIA_TYPE)

@@ -66,6 +66,7 @@ class Work:
     runs: list[Run] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     kept: list[Identity] = field(default_factory=list)  # put aside whole, which is as durable as stored
+    again: bool = False  # an attempt before may have written it, and died before the ledger knew
 
     def refuse(self, message: Message, refusal: Refusal) -> None:
         """Put something aside with its reason."""
@@ -110,6 +111,7 @@ class Pipeline:
         self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
         self._quick: tuple[Snapshot, QuickReader] | None = None
         self._steps = Steps()
+        self._tried: dict[int, int] = {}  # part -> the batch of its last attempt
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
@@ -117,6 +119,8 @@ class Pipeline:
 
     def settle(self, work: Work) -> Report:
         """What was read is sorted, written and told to the ledger."""
+        work.again = self._tried.get(work.batch.part) in (None, work.batch.id)
+        self._tried[work.batch.part] = work.batch.id
         with self.ledger.turn(work.devices()):
             known = self._ask(work)
             self._take_runs(work, known)
@@ -242,8 +246,18 @@ class Pipeline:
             except PointsRejected as error:
                 _put_aside(error, items, work)
         # The new place is written before the old one goes: dying in between leaves both, and the repetition mends it.
-        if stale := [key for item in items if (key := _left(item, places)) is not None]:
+        left = [_left(item, places) for item in items]
+        if stale := [key for key in left if key is not None]:
             self.store.delete(stale)
+        stored = {(p.station, p.device, p.time_ms): p for p in points} if items else {}
+        for item, key in zip(items, left, strict=True):
+            if item.fate in WRITTEN:
+                _arrived(item, stored[item.station, item.reading.device, item.time_ms], key, places, work)
+        for run in work.runs:
+            if run.fate is Fate.NEW:
+                work.outcome.arrived += [
+                    (p.station, p.device, p.time_ms, p.generation, p.seq, p.values, p.quality, None) for p in run.points
+                ]
 
 
 def _settle(work: Work, places: Places) -> None:
@@ -262,6 +276,18 @@ def _settle(work: Work, places: Places) -> None:
             continue
         left_ms = item.old.time_ms if item.old is not None else None
         item.time_ms = places.claim(device, item.time_ms, owner, left_ms)
+
+
+def _arrived(item: Item, stored: Point, left: PointKey | None, places: Places, work: Work) -> None:
+    """News, or written once more as it was. In doubt it is news: rather told twice than never."""
+    if left is None and work.again and item.fate is Fate.BETTER and item.old is not None:
+        left = PointKey(item.old.station, item.reading.device, item.old.time_ms)  # deleted by that attempt, untold
+    known = item.copy or places.stood(item.reading.device, item.time_ms, item.identity)
+    old = item.fate is Fate.REWRITTEN and known and not work.again
+    (work.outcome.rewritten if old else work.outcome.arrived).append(
+        (stored.station, stored.device, stored.time_ms, stored.generation, stored.seq, stored.values,
+         stored.quality, None if left is None else (left.station, left.time_ms))
+    )  # fmt: skip
 
 
 def _left(item: Item, places: Places) -> PointKey | None:

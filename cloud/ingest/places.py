@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from cloud.ledger.ledger import Identity
 from schemas.intervals import Intervals
 
 MERGE_MS = 3_600_000  # times closer than this are asked for together
@@ -65,6 +66,11 @@ class Places:
         if held is not None:
             return held == owner
         return self._is_stored(device, time_ms) and owner.is_stored_as(self._stored[device, time_ms])
+
+    def stood(self, device: str, time_ms: int, count: Identity | None) -> bool:
+        """Whether the store had a reading of this count (None: one without) there before the batch."""
+        at = (device, time_ms)
+        return at in self._stored and self._stored[at] == (None if count is None else count[1:])
 
     def claim(self, device: str, time_ms: int, owner: Owner, left_ms: int | None = None) -> int:
         """The place of a reading: its time, or the next free millisecond. The same reading keeps its place.

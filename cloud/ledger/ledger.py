@@ -1,11 +1,13 @@
 """The ledger: which readings have been stored, per device and generation, as a union of intervals in shared SQL.
 
-One transaction a batch moves everything that must move together: intervals, delivery counts, dead letters and the
-cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas commute.
+One transaction a batch moves everything that must move together: intervals, delivery counts, dead letters, arrivals
+and the cursor of the raw log. A batch that was applied is never counted twice, whatever dies in between; replicas
+commute.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from cloud.ledger import arrivals
 from cloud.ledger.dead_letters import DeadLetter
 from cloud.ledger.device_status import keep_status
 from cloud.ledger.put_aside import forget_letters, insert_dead_letters
@@ -116,16 +119,19 @@ class Outcome:
     provisional: dict[Identity, Provisional | None] = field(default_factory=dict)  # None: settled
     dead_letters: list[DeadLetter] = field(default_factory=list)
     statuses: dict[str, tuple[int, str]] = field(default_factory=dict)  # received_ms, JSON
+    arrived: list[arrivals.Stored] = field(default_factory=list)
+    rewritten: list[arrivals.Stored] = field(default_factory=list)  # were stored like that before: no news
 
     def tally(self, device: str) -> Tally:
         return self.tallies.setdefault(device, Tally())
 
 
 class Ledger:
-    """Intervals, counts and cursors in shared SQL."""
+    """Intervals, counts and cursors in shared SQL. `now_ms`: the clock, for when something arrived."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self.engine = engine
+        self.now_ms = now_ms
         self._read = reading(engine)
 
     def cursor(self, log: str, part: int = 0) -> int:
@@ -190,13 +196,15 @@ class Ledger:
             _settle(connection, outcome.provisional)
             insert_dead_letters(connection, outcome.dead_letters)
             keep_status(connection, outcome.statuses)
+            arrivals.append(connection, outcome.arrived, outcome.rewritten, self.now_ms())
         return True
 
     def prune(self, before_ms: int) -> None:
-        """Forget that readings of long ago might get a better time, and dead letters of long ago."""
+        """Forget that readings of long ago might get a better time, and dead letters and arrivals of long ago."""
         with self.engine.begin() as connection:
             connection.execute(sa.delete(provisional).where(provisional.c.time_ms < before_ms))
             forget_letters(connection, before_ms)
+            arrivals.prune(connection, before_ms)
 
     def delivery(self, device: str) -> dict[str, Any] | None:
         """What was received of a device and what is missing; None when nothing ever was."""

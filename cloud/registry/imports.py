@@ -4,7 +4,7 @@ Each file goes through all checks before it is refused, so that one answer names
 means beside what is known already: `files`; how stays make room for each other: `stays`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from cloud.registry.registry import Registry, bump, load_stays, rows
 from cloud.registry.sealing import Seal, opened, sealed
 from cloud.registry.stays import GaveWay, check_overlaps, give_way, place, resolve, stay_row
 
+Guard = Callable[[Connection], None]  # asked at the beginning of the transaction; what it raises ends it
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -30,9 +32,14 @@ class Imported:
     gave_way: tuple[GaveWay, ...] = field(default=(), compare=False)
 
 
-def import_stations(registry: Registry, data: bytes) -> Imported:
+def _open(_: Connection) -> None:
+    """Every change may be taken over."""
+
+
+def import_stations(registry: Registry, data: bytes, guard: Guard = _open) -> Imported:
     """Add and change stations. Raises FileRefused."""
     with registry.engine.begin() as connection:
+        guard(connection)
         parsed = files.stations(data, {row["station"]: row for row in rows(connection, t.stations)})
         files.refuse_bad(parsed)
         result = _upsert(connection, t.stations, [row.value.model_dump() for row in parsed if row.value])
@@ -41,9 +48,10 @@ def import_stations(registry: Registry, data: bytes) -> Imported:
     return result
 
 
-def import_devices(registry: Registry, data: bytes) -> Imported:
+def import_devices(registry: Registry, data: bytes, guard: Guard = _open) -> Imported:
     """Add and change devices; `station` opens a deployment from now. Raises FileRefused."""
     with registry.engine.begin() as connection:
+        guard(connection)
         seal = registry.seal
         known = {row["device"]: opened(row, seal) for row in rows(connection, t.devices)}
         parsed = files.devices(data, known)
@@ -58,10 +66,11 @@ def import_devices(registry: Registry, data: bytes) -> Imported:
     return result
 
 
-def import_deployments(registry: Registry, data: bytes) -> Imported:
+def import_deployments(registry: Registry, data: bytes, guard: Guard = _open) -> Imported:
     """Add and change deployments; two of one device must not overlap. Raises FileRefused."""
     parsed = files.deployments(data)
     with registry.engine.begin() as connection:
+        guard(connection)
         _check_registered(connection, parsed, "station")
         _check_registered(connection, parsed, "device")
         zones = {row["station"]: zone_of(row["timezone"]) for row in rows(connection, t.stations)}

@@ -1,7 +1,5 @@
 """`klimanetz dead-letters …` and `klimanetz unknown …`: what arrived and is not a reading, and why."""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -9,9 +7,7 @@ from collections.abc import Mapping
 import typer
 
 from cloud.ledger.dead_letters import DeadLetters
-from cloud.registry import imports
-from cloud.registry.files import FileRefused
-from cloud.registry.tables import BY_EUI
+from cloud.registry import adoption
 from klimanetz import wiring
 from klimanetz.cli import show
 from klimanetz.cli.existing import existing_registry, none_yet
@@ -80,24 +76,19 @@ def adopt(
 ) -> None:
     """Register a device that sends already; its waiting readings are stored by a running `ingest`."""
     registry = wiring.registry(wiring.settings(), keys=True)
-    snapshot = registry.snapshot()
-    if (name := snapshot.name_of(device)) in snapshot.devices:
-        under = f" as '{name}'" if name != device else ""
-        raise Failure(f"'{device}' is registered already{under}; `klimanetz devices import` moves it")
-    if station not in snapshot.stations:
-        raise Failure(f"station '{station}' is not registered; `klimanetz stations import` does that")
-    if all(row["device"] != device for row in DeadLetters(registry.engine).unknown()):
-        raise Failure(
-            f"nothing has come from '{device}'; `klimanetz unknown list` shows who sends, and "
-            "`klimanetz devices import` registers a device before it does"
-        )
-    row = io.StringIO()
-    eui = device.removeprefix(BY_EUI) if device.startswith(BY_EUI) else ""
-    csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
     try:
-        imports.import_devices(registry, row.getvalue().encode())
-    except FileRefused as refused:
-        raise Failure(refused.rows[0].reason) from None
+        adoption.adopt(registry, DeadLetters(registry.engine), device, station)
+    except adoption.AlreadyRegistered as error:
+        raise Failure(f"{error}; `klimanetz devices import` moves it") from None
+    except adoption.NoSuchStation as error:
+        raise Failure(f"{error}; `klimanetz stations import` does that") from None
+    except adoption.NeverHeard as error:
+        way_out = (
+            "`klimanetz unknown list` shows who sends, and `klimanetz devices import` registers a device before it does"
+        )
+        raise Failure(f"{error}; {way_out}") from None
+    except adoption.AdoptionRefused as error:
+        raise Failure(str(error)) from None
     print(f"'{device}' stands at '{station}'")
 
 

@@ -5,18 +5,19 @@ import shutil
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.engine import Engine
 
 from cloud.ledger.dead_letters import MORE, DeadLetters
 from cloud.ledger.ledger import Ledger, Outcome
 from cloud.ledger.put_aside import LETTERS_PER_HOUR
 from cloud.registry import imports
 from cloud.registry.registry import open_registry
-from tests.cloud import ingest_parts
+from tests.cloud import arrival_checks, ingest_parts
 from tests.conftest import absent
 from tests.stack import free_port
 
@@ -137,3 +138,17 @@ def test_registry_files(url: str) -> None:
         ("b", False), ("a", True), ("a", False), ("b", True),
     ]  # fmt: skip
     registry.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        arrival_checks.numbers_rise_without_holes_whoever_writes,
+        arrival_checks.numbers_go_on_after_everything_was_forgotten,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_arrivals(url: str, check: Callable[[Engine], None]) -> None:
+    engine = open_registry(url, lambda: ingest_parts.NOW_MS).engine
+    check(engine)
+    engine.dispose()

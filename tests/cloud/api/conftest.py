@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cloud.api.app import create_app
+from cloud.registry.adoption import NeverHeard
 from cloud.store import Point, Store, open_store
 from schemas.models import Station
 
@@ -33,6 +34,9 @@ class Registry:
     def station(self, station: str) -> Station | None:
         return next((one for one in self.listed if one.station == station), None)
 
+    def revision(self) -> int:
+        return 1
+
     def key_scope(self, key: str) -> str | None:
         return self.keys.get(key)
 
@@ -56,6 +60,15 @@ class DeadLetters:
             "size": 2,
         }
         return [{"id": n, **told, "received": "2026-11-22T10:15:00Z", "payload": "hi"} for n in range(min(limit, 5))]
+
+    def dead_letter(self, number: int) -> dict[str, object] | None:
+        return self.dead_letters(5)[number] if number < 5 else None
+
+    def replay(self, number: int) -> bool:
+        return number < 4
+
+    def adopt(self, device: str, station: str) -> None:
+        raise NeverHeard(device)
 
     def unknown(self) -> list[dict[str, object]]:
         times = {"first": "2026-11-21T10:15:00Z", "last": "2026-11-22T10:15:00.250Z"}

@@ -38,6 +38,7 @@ ASKED = {
     ],
     "/v1/devices/{device}/delivery": ["/v1/devices/kn-1/delivery", "/v1/devices/kn-2/delivery"],
     "/v1/dead-letters": ["/v1/dead-letters"],
+    "/v1/dead-letters/{number}": ["/v1/dead-letters/1"],
     "/v1/unknown": ["/v1/unknown"],
     "/health/live": ["/health/live"],
     "/health/ready": ["/health/ready"],
@@ -91,7 +92,7 @@ def filled(client: TestClient, store: Store) -> TestClient:
 
 
 def test_every_route_is_asked(document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == set(ASKED)
+    assert {path for path, methods in document["paths"].items() if "get" in methods} == set(ASKED)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +158,9 @@ def test_every_operation_says_what_it_answers(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for operation in methods.values():
             seen.add(operation["operationId"])
-            content = operation["responses"]["200"]["content"]
-            assert all(media["schema"] for media in content.values()), path
+            good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+            assert good
+            assert all(media["schema"] for answer in good for media in answer["content"].values()), path
             inside = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
             assert inside == set(re.findall(r"{(\w+)}", path))
     assert len(seen) == sum(map(len, document["paths"].values()))

@@ -3,14 +3,19 @@
 import logging
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from cloud.api.app import create_app
 from cloud.store import Latest, Store, StoreRefused, StoreUnavailable
 from tests.cloud.api.conftest import NOW_MS, Registry, point
+from tests.cloud.api.serving import serving
 
 
 def test_stations_are_geojson(client: TestClient) -> None:
@@ -108,6 +113,53 @@ def test_health(client: TestClient, store: Store) -> None:
     assert client.get("/health/live").status_code == 200
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+
+
+def test_a_store_that_hangs_is_told_of_and_delays_no_probe(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, asked = threading.Event(), []
+    monkeypatch.setattr(store, "ping", lambda: asked.append(1) or go_on.wait(60))
+    monkeypatch.setattr("cloud.api.readiness.Readiness.__init__.__defaults__", (0.05,))
+    client = TestClient(create_app(store, Registry()))
+    for _ in range(60):  # more than there are threads
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()["parts"]) == (503, {"store of readings": "silent", "registry": "ok"})
+        assert "store of readings has not answered" in answer.json()["detail"]
+        assert client.get("/health/live").status_code == 200
+    assert len(asked) == 1
+    go_on.set()
+    until = time.monotonic() + 20
+    while client.get("/health/ready").status_code != 200:
+        assert time.monotonic() < until
+
+
+def test_health_is_told_while_every_thread_waits_for_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, waiting = threading.Event(), threading.Semaphore(0)
+
+    def hang(*_: object) -> list[Latest]:
+        waiting.release()
+        go_on.wait(60)
+        return []
+
+    monkeypatch.setattr(store, "latest", hang)
+    with serving(create_app(store, Registry())) as url, ThreadPoolExecutor(60) as clients:
+        asked = [clients.submit(httpx.get, f"{url}/v1/latest", timeout=60) for _ in range(60)]
+        for _ in range(40):
+            assert waiting.acquire(timeout=20)
+        assert httpx.get(f"{url}/health/live", timeout=5).status_code == 200
+        assert httpx.get(f"{url}/health/ready", timeout=5).status_code == 200
+        go_on.set()
+        assert {one.result().status_code for one in asked} == {200}
+
+
+def test_a_registry_that_is_away_is_told_of(store: Store) -> None:
+    class Away(Registry):
+        def revision(self) -> int:
+            raise RuntimeError("postgresql://secret@host")
+
+    answer = TestClient(create_app(store, Away())).get("/health/ready", headers={"Accept-Language": "de"})
+    assert (answer.status_code, answer.json()["parts"]) == (503, {"store of readings": "ok", "registry": "away"})
+    assert answer.headers["content-language"] == "de"
+    assert "secret" not in answer.text
 
 
 def test_metrics_count_by_route_and_each_application_for_itself(client: TestClient, store: Store) -> None:
@@ -249,9 +301,9 @@ def test_openapi_tells_problems_and_no_pages(client: TestClient) -> None:
     assert "/" not in document["paths"]
     names = set()
     for path in document["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
             assert "application/problem+json" in operation["responses"]["default"]["content"]
-            assert "422" not in operation["responses"]
+            assert ("422" in operation["responses"]) == (method != "get")
             names.add(operation["operationId"])
     asked = document["paths"]["/v1/stations/{station}/series/{channel}"]["get"]["parameters"]
     assert {one["name"] for one in asked} >= {"from", "to", "every", "agg", "tz", "include", "format", "profile"}
