@@ -115,3 +115,6 @@ class Follower:
         parts = {self._worker, *self._raw.parts()}
         mine = [part for part in parts if part % ASIDE % self._workers == self._worker]
         self._cursors = {part: self._pipeline.ledger.cursor(self._raw.id, part) for part in mine}
+        for part in mine:
+            if part < ASIDE:
+                self._set_aside(part, self._cursors[part])
