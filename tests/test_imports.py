@@ -44,7 +44,7 @@ PURE = (
     "cloud/transfer/rows.py", "cloud/transfer/times.py", "cloud/transfer/series_names.py", "cloud/transfer/csv_text.py",
     "cloud/transfer/long_csv.py", "cloud/transfer/dwd_tables.py", "cloud/transfer/dwd_meta.py",
     "cloud/transfer/dwd_product.py", "cloud/transfer/dwd_stations.py", "cloud/transfer/dwd_beob.py",
-    "cloud/transfer/istsos_csv.py", "cloud/transfer/naming.py",
+    "cloud/transfer/istsos_csv.py", "cloud/transfer/naming.py", "cloud/transfer/batch.py",
     "simulators/weather.py", "simulators/city.py", "simulators/station.py",
 )  # fmt: skip
 SHELLS = {

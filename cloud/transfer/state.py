@@ -21,7 +21,7 @@ class State:
     """Of one source: what the first look found, and how much of it is stored."""
 
     name: str
-    rows: int = 0  # rows of the parser that are done
+    line: int = 0  # everything up to this line is done; lines stay the same whatever happens to the registry
     values: int = 0
     days: int = 0
     rejected: int = 0

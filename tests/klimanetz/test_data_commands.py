@@ -57,6 +57,21 @@ def test_there_and_back(shell: Shell) -> None:
     assert len(exported(shell)) == 60
 
 
+def test_a_pipe_is_as_good_as_a_file(shell: Shell) -> None:
+    """So it works through `docker compose exec -T`."""
+    for name in ("-", "/dev/stdin"):
+        done = subprocess.run(
+            [PROGRAM, "import", name, "--skip-bad"], cwd=shell.folder, input=VALUES + "ufer,then,co2,4\n",
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "60 values of marktplatz" in done.stdout
+        assert len(list(shell.folder.glob("stdin-*.rejected.csv"))) == 1
+        next(shell.folder.glob("stdin-*.rejected.csv")).unlink()
+    assert len(exported(shell)) == 60
+    assert not list((shell.folder / "data" / "spool" / "imports").iterdir())
+
+
 def test_dates_are_midnight_where_the_city_is(shell: Shell) -> None:
     shell("import", "values.csv")
     assert len(exported(shell, "--from", "2026-01-01", "--to", "2026-01-02")) == 60
@@ -75,10 +90,10 @@ def test_bad_rows_are_named_and_the_others_can_be_taken(shell: Shell) -> None:
     assert (answer["rejected"], [row["line"] for row in answer["rows"]]) == (2, [3, 4])
     assert exported(shell) == []
     said = shell("import", "bad.csv", "--check").stdout
-    assert "1 values" in said
+    assert "1 value of" in said
     assert "nothing was stored (--check)" in said
     done = shell("import", "bad.csv", "--skip-bad")
-    assert "2 rows are wrong, they are in bad.csv.rejected.csv:" in done.stdout
+    assert "2 wrong rows, they are in bad.csv.rejected.csv:" in done.stdout
     assert len(exported(shell)) == 1
     assert len((shell.folder / "bad.csv.rejected.csv").read_text().splitlines()) == 3
 
@@ -191,7 +206,7 @@ def test_a_killed_import_goes_on_and_doubles_nothing(shell: Shell, how: signal.S
     states = shell.folder / "data" / "spool" / "imports"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:  # until the first batch is noted
-        if any(json.loads(state.read_text())["rows"] for state in states.glob("*.json")):
+        if any(json.loads(state.read_text())["line"] for state in states.glob("*.json")):
             break
         time.sleep(0.01)
     process.send_signal(how)
@@ -200,7 +215,7 @@ def test_a_killed_import_goes_on_and_doubles_nothing(shell: Shell, how: signal.S
     if how is signal.SIGINT:
         assert b"klimanetz: stopped; what was stored stays, the same command goes on from there" in said
     report = shell.json("import", "long.csv")["files"][0]
-    assert report["resumed_at_row"] > 0
+    assert report["resumed_at_line"] > 0
     assert report["values"] == count
     values = [float(row["value"]) for row in exported(shell)]
     assert values == [float(n) for n in range(count)]

@@ -9,7 +9,8 @@ from cloud.reference import DailyReferences
 from cloud.registry.registry import Registry, open_registry
 from cloud.store import Store, open_store
 from cloud.transfer import importing
-from cloud.transfer.importing import Outcome, Plan
+from cloud.transfer.importing import Outcome
+from cloud.transfer.looking import Plan
 from cloud.transfer.naming import naming
 from cloud.transfer.opening import content_hash
 from cloud.transfer.rows import BadRow, Row, Tally
