@@ -24,16 +24,10 @@ ALL = Wanted(("markt", "ufer"), None, T, T + 10**9)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = open_store(f"sqlite:///{tmp_path}/series.db")
+    values = [{"air_temperature": n / 10, "battery": 3.9} for n in range(300)]
     for station in ("ufer", "markt"):
-        store.write(
-            [
-                Point(
-                    station, device, T + 60_000 * n, {"air_temperature": n / 10, "battery": 3.9}, {"battery": "S"}, 1, n
-                )
-                for n in range(300)
-                for device in ("a", "b")
-            ]
-        )
+        for device in ("a", "b"):  # one after the other: the store gives them in the order in which it met them
+            store.write([Point(station, device, T + 60_000 * n, values[n], {"battery": "S"}, 1, n) for n in range(300)])
     yield store
     store.close()
 
