@@ -64,7 +64,7 @@ class Done:
     version: int = VERSION
 
 
-Told = Callable[[int, float], None]  # values written, part of the time asked for that is done
+Told = Callable[[int, int], None]  # how far it is: number of the station, time in ms
 
 
 def points_of(store: PointReader, wanted: Wanted, done: Done) -> Iterator[tuple[int, Point]]:
@@ -87,7 +87,7 @@ def points_of(store: PointReader, wanted: Wanted, done: Done) -> Iterator[tuple[
 def stream(store: PointReader, wanted: Wanted, writer: Writer, told: Told | None = None) -> int:
     """To a pipe: no checkpoints. Returns how many values."""
     done = Done([])
-    _pump(points_of(store, wanted, done), writer, done, wanted, told, None)
+    _pump(points_of(store, wanted, done), writer, done, told, None)
     writer.finish()
     return done.values
 
@@ -132,14 +132,14 @@ def to_file(
     before = done.values
     with ExitStack() as stack:
         writer = open_writer(stack, file.part, done.bytes)
-        _pump(points_of(store, wanted, done), writer, done, wanted, told, file)
+        _pump(points_of(store, wanted, done), writer, done, told, file)
         writer.finish()
     file.finished()
     return done.values, before
 
 
 def _pump(
-    points: Iterator[tuple[int, Point]], writer: Writer, done: Done, wanted: Wanted, told: Told | None,
+    points: Iterator[tuple[int, Point]], writer: Writer, done: Done, told: Told | None,
     file: PartFile | None,
 ) -> None:  # fmt: skip
     piece: list[Point] = []
@@ -162,14 +162,9 @@ def _pump(
             writer.write(piece)
             piece = []
             if told is not None:
-                told(values, _part(wanted, n, point.time_ms))
+                told(n, point.time_ms)
     writer.write(piece)
     done.values = values
-
-
-def _part(wanted: Wanted, n: int, time_ms: int) -> float:
-    span = max(wanted.end_ms - wanted.start_ms, 1)
-    return (n + min(max(time_ms - wanted.start_ms, 0) / span, 1.0)) / len(wanted.stations)
 
 
 def _listed(wanted: Wanted) -> list[Any]:

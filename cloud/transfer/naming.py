@@ -1,8 +1,8 @@
 """Which of our stations a station of a file is. Pure.
 
-A file in the long form names ours. Elsewhere a number of the German Weather Service (`01766`) is our `dwd-01766`, one
-of the WMO is the service's where a list says so and else `wmo-10315`, and a procedure of istSOS is the station of its
-name; whoever imports may say otherwise: `NAME` for all of the file, `ID=NAME` for one.
+A file in the long form names ours. Elsewhere a number of the German Weather Service (`01766`) is our `dwd-01766` (or a
+station that is called by the number), one of the WMO is the service's where a list says so and else `wmo-10315`, and a
+procedure of istSOS is the station of its name; whoever imports may say otherwise: `NAME` for all, `ID=NAME` for one.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -35,8 +35,16 @@ class Naming:
             return self.one
         dwd_id = self.dwd_id(source, theirs)
         if dwd_id is not None:
-            return self.each.get(dwd_id) or f"dwd-{dwd_id}"
-        return f"wmo-{theirs}" if source.station_id is not None else theirs
+            return self.each.get(dwd_id) or self.of_number(dwd_id)
+        return self._there(f"wmo-{theirs}", theirs) if source.station_id is not None else theirs
+
+    def of_number(self, dwd_id: str) -> str:
+        """Our station of a number of the German Weather Service, where nobody says otherwise."""
+        return self._there(f"dwd-{dwd_id}", dwd_id, dwd_id.lstrip("0"))
+
+    def _there(self, *names: str) -> str:
+        """The first that is registered, else the first."""
+        return next((name for name in names if name in self.registered), names[0])
 
     def dwd_id(self, source: Source, theirs: str) -> str | None:
         """The service's number of a station of the file, None where it has or tells none."""

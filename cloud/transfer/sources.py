@@ -107,6 +107,8 @@ def look_through(paths: list[Path], device: str | None = None) -> tuple[list[Sou
 
 def _look(part: Part, beside: Beside, device: str | None, among_others: bool) -> list[Source]:
     head = head_of(part)
+    if head[:2] in ("\udcff\udcfe", "\udcfe\udcff"):
+        raise UnreadableFile(f"{part.name} is in UTF-16; save it as 'CSV UTF-8'")
     first = next((line for line in head.removeprefix("\ufeff").splitlines() if line.strip(" ,;")), "")
     start = first.strip().lower().replace(" ", "")
     if start.startswith(("stations_id;mess_datum", "stations_id;mess_datum_beginn")):

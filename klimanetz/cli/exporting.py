@@ -20,14 +20,13 @@ from cloud.transfer.exporting import PartFile, Wanted, Writer, stream, to_file
 from cloud.transfer.parquet_writer import ParquetMissing, ParquetWriter
 from cloud.transfer.times import rfc3339_ms
 from klimanetz import wiring
-from klimanetz.cli.bar import bar
+from klimanetz.cli.bar import Bar, bar
 from klimanetz.cli.existing import existing_registry, none_yet
 from klimanetz.failure import Failure, wrong_use
 from schemas.channels import ChannelError, split
 
 EXAMPLE = "Example: klimanetz export --station marktplatz --from 2026-11-01 --to 2026-12-01 --output november.csv.gz"
-AHEAD_MS = 600_000  # as far as readings may lie in the future
-EARLIEST_MS = -9_200_000_000_000
+EVER_MS = (-9_200_000_000_000, 9_200_000_000_000)  # what a store can hold
 DAYS = ("0000-01-01", "9999-12-31")
 
 
@@ -53,7 +52,7 @@ def export_data(
     form = form or (Format.PARQUET if output.endswith(".parquet") else Format.CSV)
     if form is Format.PARQUET and (output == "-" or daily):
         raise wrong_use("Parquet needs a file and values: give --output FILE.parquet, without --daily")
-    span = (_moment("--from", start, tz, EARLIEST_MS), _moment("--to", end, tz, wiring.now_ms() + AHEAD_MS + 1))
+    span = (_moment("--from", start, tz, EVER_MS[0]), _moment("--to", end, tz, EVER_MS[1]))
     if span[0] >= span[1]:
         raise wrong_use(f"--from {start} is not before --to {end or 'now'}; --to is not included")
     for one in channel:
@@ -79,7 +78,7 @@ def export_data(
 
 def _values(store: Store, wanted: Wanted, form: Format, output: str) -> tuple[int, int]:
     with bar("export", 1.0) as shown:
-        told = lambda _, part: shown.stand(part)  # noqa: E731
+        told = _Stand(wanted, shown)
         if output == "-":
             return _to_pipe(store, wanted), 0
         path = Path(output)
@@ -94,6 +93,22 @@ def _values(store: Store, wanted: Wanted, form: Format, output: str) -> tuple[in
             raise Failure(f"{error.filename} cannot be written: {error.strerror}") from None
         except KeyboardInterrupt:
             raise Failure(f"stopped; the same command goes on with {file.part}", 130) from None
+
+
+class _Stand:
+    """Moves the bar: station by station, and within one by time."""
+
+    def __init__(self, wanted: Wanted, shown: Bar) -> None:
+        self._count = len(wanted.stations)
+        self._end_ms = min(wanted.end_ms, wiring.now_ms())
+        self._shown = shown
+        self._station, self._first_ms = -1, 0
+
+    def __call__(self, station: int, time_ms: int) -> None:
+        if station != self._station:
+            self._station, self._first_ms = station, time_ms
+        part = (time_ms - self._first_ms) / max(self._end_ms - self._first_ms, 1)
+        self._shown.stand((station + min(part, 1.0)) / self._count)
 
 
 def _opener(store: Store, wanted: Wanted, form: Format):  # type: ignore[no-untyped-def]

@@ -23,7 +23,8 @@ def make_stations(registry: Registry, names: Naming, sources: list[Source], besi
             wanted[names.ours(source, source.station_id)] = names.dwd_id(source, source.station_id)
     if not sources:
         wanted = {
-            names.each.get(number, f"dwd-{number}"): number for number in beside.listed.keys() | beside.places.keys()
+            names.each.get(number) or names.of_number(number): number
+            for number in beside.listed.keys() | beside.places.keys()
         }
     rows = [_row(name, number, beside) for name, number in sorted(wanted.items()) if name not in names.registered]
     if not rows:
@@ -44,7 +45,7 @@ def remember_places(locations: Locations, names: Naming, beside: Beside) -> dict
     """Where stations stood; returns on which days each moved."""
     moved: dict[str, list[str]] = {}
     for number, geography in beside.places.items():
-        name = names.each.get(number) or names.one or f"dwd-{number}"
+        name = names.each.get(number) or names.one or names.of_number(number)
         if name in names.registered:
             places = [
                 Location(name, p.since, p.until, p.latitude, p.longitude, p.elevation_m, p.name)

@@ -278,6 +278,8 @@ def test_names_of_stations(tmp_path: Path) -> None:
         naming(["markt", "ufer"], both, [], Beside())
     ours = naming(["4911=markt", "ufer"], both, [], Beside())
     assert [ours.ours(source, source.station_id or "") for source in both] == ["markt", "ufer"]
+    for called in ("01766", "1766"):
+        assert naming([], both, [called], Beside()).ours(both[1], "1766") == called
     texts, _ = look_through([long])
     with pytest.raises(NamingError, match="name their stations themselves"):
         naming(["markt"], texts, [], Beside())

@@ -94,6 +94,12 @@ def test_what_is_none_of_our_files_is_said(tmp_path: Path, content: str, says: s
         look_through([path])
 
 
+def test_a_file_in_utf_16_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "values.csv").write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(UnreadableFile, match=r"values\.csv is in UTF-16; save it as 'CSV UTF-8'"):
+        look_through([tmp_path / "values.csv"])
+
+
 def test_a_zip_without_data_is_said(tmp_path: Path) -> None:
     path = zipped(tmp_path / "empty.zip", Metadaten_Parameter_txt="hello\n")
     with pytest.raises(UnreadableFile, match=r"empty\.zip holds no data"):
