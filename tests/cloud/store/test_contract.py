@@ -96,7 +96,8 @@ def test_whole_points_come_back_as_they_were_written(store: Store) -> None:
         Point("markt", "a", T0 + 1, {"soil_moisture@30cm": 22.0}, {"soil_moisture@30cm": "Z"}, 2, 4712),
         Point("markt", "a", T0 + 60_000, {"air_temperature": 5}, {"air_temperature": "S"}, 0, 0),
     ]
-    store.write([*written, point(1, station="ufer")])
+    elsewhere = Point("altstadt", "a", T0, {"air_temperature": 1.0}, {"air_temperature": "S"}, 9, 9)
+    store.write([*written, elsewhere])
     by_place = sorted(store.points("markt", T0, END), key=lambda p: (p.time_ms, p.device))
     assert by_place == written
     assert [p.time_ms for p in store.points("markt", T0, END)] == sorted(p.time_ms for p in written)

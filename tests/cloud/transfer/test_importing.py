@@ -57,6 +57,13 @@ def test_what_the_file_judges_stays(desk: Desk, file: Callable[[str], Path]) -> 
     assert [quality for _, _, _, quality, _ in desk.stored()] == ["B seen by hand", "C", "Z"]
 
 
+def test_a_count_that_one_row_of_a_point_knows_is_the_point_s(desk: Desk, file: Callable[[str], Path]) -> None:
+    at = "2026-01-01T00:00:00Z"
+    desk.take(file(f"station,time,quantity,value,generation,seq\nmarkt,{at},co2,400,2,7\nmarkt,{at},battery,3.9,,\n"))
+    (point,) = desk.store.points("markt", T, T + 1)
+    assert (point.values, point.generation, point.seq) == ({"battery": 3.9, "co2": 400.0}, 2, 7)
+
+
 def test_days_go_to_the_reference_and_not_to_the_store(desk: Desk, file: Callable[[str], Path]) -> None:
     (done,) = desk.take(file(HEAD + "markt,1990-07-01,tmean,21.5\nmarkt,1990-07-02,tmean,20.0\n"))
     assert (done.state.values, done.state.days, desk.stored()) == (0, 2, [])
@@ -184,12 +191,12 @@ def test_an_interrupted_import_goes_on(
 def test_a_registry_that_changes_meanwhile_moves_nothing(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: list[str]
 ) -> None:
-    """A line of two values is one wrong row while its station is not registered."""
-    monkeypatch.setattr(importing, "BATCH_VALUES", 10)
+    """A line of two values is one wrong row while its station is not registered; a batch is full within such a line."""
+    monkeypatch.setattr(importing, "BATCH_VALUES", 9)
     path = tmp_path / "ff.txt"
     lines = [f"{4911 if n % 3 else 44};2018091{5 + n // 24}{n % 24:02};10;1.6;80;eor" for n in range(90)]
     path.write_text("STATIONS_ID;MESS_DATUM;QN_3;F;D;eor\n" + "\n".join(lines) + "\n")
-    stop = Failing(desk.store, 4, KeyboardInterrupt(), False)
+    stop = Failing(desk.store, 3, KeyboardInterrupt(), False)
     with pytest.raises(KeyboardInterrupt):
         desk.take(path, stations=before, skip_bad=True, store=stop)
     desk.take(path, stations=["dwd-04911"] if len(before) > 1 else ["dwd-00044", "dwd-04911"], skip_bad=True)
