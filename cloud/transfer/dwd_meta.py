@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cloud.transfer.dwd_tables import padded
+from cloud.transfer.dwd_tables import name_of, padded
 from cloud.transfer.rows import UnreadableFile
 from cloud.transfer.times import DAY_MS, day_ms, digits_date
 
@@ -71,7 +71,7 @@ def geography(lines: Iterable[str]) -> Geography:
                     float(cells["geogr.breite"]),
                     float(cells["geogr.laenge"]),
                     float(height) if height else None,
-                    cells["stationsname"],
+                    name_of(cells["stationsname"]),
                 )
             )
         except (KeyError, ValueError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from cloud.transfer.dwd_tables import padded
+from cloud.transfer.dwd_tables import name_of, padded
 from cloud.transfer.rows import UnreadableFile
 
 _WITH_WMO = ("SY", "MN")
@@ -58,7 +58,7 @@ def from_text(lines: Iterable[str]) -> StationList:
             raise UnreadableFile(f"line {number} is no row of a list of stations")
         name = _name(line, row.start(7), name_end)
         dwd_id = padded(row[1])
-        found[dwd_id] = Listed(dwd_id, name, float(row[5]), float(row[6]), float(row[4]))
+        found[dwd_id] = Listed(dwd_id, name_of(name), float(row[5]), float(row[6]), float(row[4]))
     if not found:
         raise UnreadableFile("it lists no station")
     return StationList(found, {}, {})
@@ -91,7 +91,7 @@ def from_html(lines: Iterable[str]) -> StationList:
         name, dwd_id, kind, wmo = cells[0], padded(cells[1]), cells[2], cells[3]
         try:
             height = float(cells[6]) if cells[6] else None
-            stations[dwd_id] = Listed(dwd_id, name, float(cells[4]), float(cells[5]), height)
+            stations[dwd_id] = Listed(dwd_id, name_of(name), float(cells[4]), float(cells[5]), height)
         except ValueError:
             raise UnreadableFile(f"the row of '{name}' ({dwd_id}) has no place that can be read") from None
         if kind in _WITH_WMO:

@@ -91,6 +91,14 @@ def device_of(dwd_id: str, kind: str) -> str:
     return f"dwd-{dwd_id}" if kind == "daily" else f"dwd-{dwd_id}-{kind}"
 
 
+def name_of(text: str) -> str:
+    """A station's name from Latin-1, also where somebody has saved the file as UTF-8."""
+    try:
+        return text.encode("latin-1").decode("utf-8").strip()
+    except UnicodeError:
+        return text.strip()
+
+
 def padded(dwd_id: str) -> str:
     """`1766` as the service's file names have it: 01766."""
     return dwd_id.strip().zfill(5)

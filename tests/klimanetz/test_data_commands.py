@@ -109,6 +109,13 @@ def test_a_station_of_the_weather_service(shell: Shell) -> None:
     assert (answer["created"], answer["moves"]) == (["dwd-02932"], {"dwd-02932": ["2006-04-25"]})
     (station,) = [one for one in shell.json("stations", "list") if one["station"] == "dwd-02932"]
     assert (station["name"], station["latitude"], station["elevation_m"]) == ("Leipzig/Halle", 51.4348, 131.0)
+    places = shell.json("stations", "places", "dwd-02932")
+    assert [(place["since"], place["until"], place["name"]) for place in places] == [
+        ("1973-01-01", "2006-04-24", "Leipzig-Schkeuditz"),
+        ("2006-04-25", None, "Leipzig/Halle"),
+    ]
+    assert "Leipzig-Schkeuditz" in shell("stations", "places", "dwd-02932").stdout
+    assert "nothing is known of places of 'marktplatz'" in shell("stations", "places", "marktplatz").stdout
     rows = exported(shell, "--station", "dwd-02932")
     assert [(row["time"], row["quantity"], row["value"], row["device"], row["quality"]) for row in rows] == [
         ("2023-04-12T12:00:00Z", "air_temperature", "9.2", "dwd-02932-1h", "S dwd-qn3"),

@@ -187,6 +187,8 @@ def test_a_station_that_moved() -> None:
     found = dwd_meta.geography(lines(text))
     assert (found.dwd_id, len(found.places), found.moves()) == ("01766", 4, ["1989-10-01", "2009-10-14"])
     assert (found.newest.latitude, found.newest.until, found.newest.name) == (52.1344, None, "Münster/Osnabrück")
+    resaved = text.encode("utf-8").decode("latin-1")
+    assert dwd_meta.geography(lines(resaved)).newest.name == "Münster/Osnabrück"
     with pytest.raises(UnreadableFile, match="names no place"):
         dwd_meta.geography(lines(text)[:1])
     with pytest.raises(UnreadableFile, match="line 2 of its geography"):
