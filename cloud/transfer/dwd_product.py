@@ -38,8 +38,8 @@ class Product:
     """A parser for text lines. Raises UnreadableFile where there is nothing that we keep."""
 
     def __init__(self, lines: Iterable[str], bases: Iterable[TimeBase] = (), device: str | None = None) -> None:
-        self._lines = iter(lines)
-        header = next(self._lines, "").removeprefix("\ufeff").strip()
+        self._lines = enumerate(lines, 1)
+        header = next((line for _, line in self._lines if line.strip()), "").removeprefix("\ufeff").strip()
         self.header = tuple(name.strip() for name in header.split(";"))
         names = [name.upper() for name in self.header]
         self._id_at = names.index("STATIONS_ID")
@@ -62,7 +62,7 @@ class Product:
     def rows(self, tally: Tally) -> Iterator[Row]:
         """Every row, in the order of the file; the station of a row is the service's number."""
         width = len(self.header)
-        for number, text in enumerate(self._lines, 2):
+        for number, text in self._lines:
             cells = text.rstrip("\r\n").split(";")
             if len(cells) != width:
                 if text.strip(" ;\r\n\x1a"):

@@ -1,6 +1,6 @@
 """The first pass of an import: all of a file is looked at before any of it is stored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def look(plan: Plan, moved: Moved = nothing) -> tuple[Screened, Contradicted]:
                 repeated, bad = beside.get(key := key_and_time(row)[0], (0, []))
                 if line is None:
                     bad.append(contradiction(row, order.line_before(row)))
+                    _bound(bad, bad[0])
                 beside[key] = (repeated + (line is not None), bad)
             _count(found, row)
     contradicted: Contradicted = {}
@@ -79,9 +80,14 @@ def _bad(found: Screened, row: BadRow) -> None:
 
 def _contradicted(found: Screened, contradicted: Contradicted, row: BadRow, channel: str) -> None:
     contradicted.setdefault(row.line, set()).add(channel)
-    if len(contradicted) > CONTRADICTIONS_MAX:
-        raise UnreadableFile(f"more than {CONTRADICTIONS_MAX} of its rows contradict others, for example {row}")
+    _bound(contradicted, row)
     _bad(found, row)
+
+
+def _bound(found: Sized, example: BadRow) -> None:
+    """A file that is mostly contradictions is refused before they fill the memory."""
+    if len(found) > CONTRADICTIONS_MAX:
+        raise UnreadableFile(f"more than {CONTRADICTIONS_MAX} of its rows contradict others, for example {example}")
 
 
 def _count(found: Screened, row: ValueRow | DayRow) -> None:

@@ -111,7 +111,7 @@ def _look(part: Part, beside: Beside, device: str | None, among_others: bool) ->
         raise UnreadableFile(f"{part.name} is in UTF-16; save it as 'CSV UTF-8'")
     first = next((line for line in head.removeprefix("\ufeff").splitlines() if line.strip(" ,;")), "")
     start = first.strip().lower().replace(" ", "")
-    if start.startswith(("stations_id;mess_datum", "stations_id;mess_datum_beginn")):
+    if start.startswith("stations_id;mess_datum"):
         return [_product(part, head, beside, device)]
     if start.startswith("stations_id;stationshoehe;"):
         with text_of(part, LATIN_1) as lines:
@@ -121,8 +121,7 @@ def _look(part: Part, beside: Beside, device: str | None, among_others: bool) ->
     elif start.startswith("stations_id;von_datum;") and ";parameter;" in start:
         with text_of(part, LATIN_1) as lines:
             bases = dwd_meta.time_bases(lines)
-        dwd_id = padded(head.splitlines()[1].partition(";")[0]) if len(head.splitlines()) > 1 else ""
-        beside.bases.setdefault(dwd_id, []).extend(bases)
+        beside.bases.setdefault(_number_in(head) or "", []).extend(bases)
     elif start.startswith("stations_idvon_datum") or (start.startswith("<") and "stations_id" in head.lower()):
         return _stations(part, start, beside, among_others)
     elif start.startswith("surfaceobservations;"):
@@ -144,14 +143,19 @@ def _look(part: Part, beside: Beside, device: str | None, among_others: bool) ->
 
 
 def _product(part: Part, head: str, beside: Beside, device: str | None) -> Source:
-    lines = head.splitlines()
-    dwd_id = padded(lines[1].partition(";")[0]) if len(lines) > 1 else ""
+    dwd_id = _number_in(head)
 
     def parser(text: Iterator[str]) -> Parser:
-        return Product(text, beside.bases.get(dwd_id, ()), device)
+        return Product(text, beside.bases.get(dwd_id or "", ()), device)
 
     kind = Path(part.member or part.path.name).stem.rstrip("0123456789_")
-    return Source(part, f"DWD {kind}", True, parser, LATIN_1, dwd_id or None)
+    return Source(part, f"DWD {kind}", True, parser, LATIN_1, dwd_id)
+
+
+def _number_in(head: str) -> str | None:
+    """The station of the first row, by the service's number."""
+    firsts = (line.partition(";")[0].strip() for line in head.splitlines())
+    return next((padded(first) for first in firsts if first.isdigit()), None)
 
 
 def _stations(part: Part, start: str, beside: Beside, among_others: bool) -> list[Source]:

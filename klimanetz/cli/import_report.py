@@ -10,6 +10,7 @@ from klimanetz.cli import show
 from schemas.models import utc_text_ms
 
 BAD_PRINTED = 20
+STATIONS_PRINTED = 6
 Report = dict[str, Any]
 
 
@@ -85,7 +86,7 @@ def _counts(report: Report) -> str:
     values = [_many(report["values"], "value")] if report["values"] or not report["days"] else []
     days = [f"{_many(report['days'], 'day')} of reference series"] if report["days"] else []
     span = f" from {report['first']} to {report['last']}" if report["first"] else ""
-    return f"{' and '.join(values + days)} of {', '.join(report['stations']) or 'no station'}{span}"
+    return f"{' and '.join(values + days)} of {_some(report['stations'])}{span}"
 
 
 def _notes(report: Report) -> list[str]:
@@ -107,6 +108,12 @@ def _print_rows(report: Report, out: Any) -> None:
     more = report["rejected"] - min(len(report["rows"]), BAD_PRINTED)
     if more > 0:
         print(f"  … and {more} more", file=out)
+
+
+def _some(stations: list[str]) -> str:
+    more = len(stations) - STATIONS_PRINTED
+    shown = ", ".join(stations[:STATIONS_PRINTED]) or "no station"
+    return f"{shown} and {more} more stations" if more > 0 else shown
 
 
 def _many(count: int, what: str) -> str:

@@ -165,6 +165,11 @@ def test_a_bad_row_costs_itself(row: str, says: str) -> None:
     assert len(rows) == 5
 
 
+def test_blank_lines_are_nothing() -> None:
+    rows = rows_of(Product(lines("\r\n\r\n" + FF + "\r\n\x1a")))
+    assert [row.line for row in rows] == [4, 4, 5, 6]
+
+
 def test_a_file_without_anything_of_ours_says_so() -> None:
     with pytest.raises(UnreadableFile, match=r"none of its columns is kept here \(V_VV_I, V_VV\)"):
         Product(lines("STATIONS_ID;MESS_DATUM;QN_8;V_VV_I; V_VV;eor\n"))

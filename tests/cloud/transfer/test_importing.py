@@ -136,6 +136,18 @@ def test_far_apart_contradictions_are_found(desk: Desk, file: Callable[[str], Pa
     assert desk.stored()[5][2] == 5.0, "what came first stays"
 
 
+def test_a_file_that_is_mostly_contradictions_is_refused_early(
+    desk: Desk, file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "CONTRADICTIONS_MAX", 10)
+    for order in (range(40), [5, 0, 9, *range(40)]):
+        text = HEAD + "".join(row(n, n) + row(n, n + 0.5) for n in order)
+        with pytest.raises(
+            UnreadableFile, match="more than 10 of its rows contradict others, for example line 3: air_"
+        ):
+            desk.take(file(text), skip_bad=True)
+
+
 def test_newest_first_is_an_order_too(desk: Desk, file: Callable[[str], Path], monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(looking, "contradictions", lambda *_: pytest.fail("no index is needed"))
     desk.take(file(HEAD + "".join(row(n, n) for n in reversed(range(100)))))
