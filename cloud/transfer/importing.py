@@ -86,7 +86,6 @@ def _begin(plan: Plan, moved: Moved) -> State:
         "repeated": found.repeated,
         "first_ms": found.first_ms,
         "last_ms": found.last_ms,
-        "expected": found.values + found.days,
         "bad": [row._asdict() for row in found.bad],
     }
     pairs = [(line, channel) for line, channels in contradicted.items() for channel in channels]

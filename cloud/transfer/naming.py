@@ -66,6 +66,8 @@ class Naming:
         if not source.foreign:
             return "`klimanetz stations import` does that"
         number = source.station_id
+        if self.one is not None or number in self.each:
+            return "`klimanetz stations import` does that, or --create where a file says where it stands"
         example = f"--station {number}=NAME" if number else "--station NAME"
         return f"{example} says which of yours it is" + (", --create registers it" if number else "")
 

@@ -10,7 +10,7 @@ from klimanetz.cli import show
 from schemas.models import utc_text_ms
 
 BAD_PRINTED = 20
-STATIONS_PRINTED = 6
+NAMES_PRINTED = 12
 Report = dict[str, Any]
 
 
@@ -86,7 +86,7 @@ def _counts(report: Report) -> str:
     values = [_many(report["values"], "value")] if report["values"] or not report["days"] else []
     days = [f"{_many(report['days'], 'day')} of reference series"] if report["days"] else []
     span = f" from {report['first']} to {report['last']}" if report["first"] else ""
-    return f"{' and '.join(values + days)} of {_some(report['stations'])}{span}"
+    return f"{' and '.join(values + days)} of {_some(report['stations'], 'stations')}{span}"
 
 
 def _notes(report: Report) -> list[str]:
@@ -95,7 +95,7 @@ def _notes(report: Report) -> list[str]:
         f"{missing} marked as missing" if missing else "",
         f"{report['repeated']} said twice" if report["repeated"] else "",
         f"went on behind line {report['resumed_at_line']}" if report.get("resumed_at_line") else "",
-        f"not kept here: {', '.join(report['not_taken'])}" if report.get("not_taken") else "",
+        f"not kept here: {_some(report['not_taken'], 'columns')}" if report.get("not_taken") else "",
         f"{report['values'] / report['seconds']:,.0f} values/s" if report.get("seconds", 0) > 1 else "",
         "nothing was stored (--check)" if "checked" in report else "",
     ]
@@ -110,10 +110,10 @@ def _print_rows(report: Report, out: Any) -> None:
         print(f"  … and {more} more", file=out)
 
 
-def _some(stations: list[str]) -> str:
-    more = len(stations) - STATIONS_PRINTED
-    shown = ", ".join(stations[:STATIONS_PRINTED]) or "no station"
-    return f"{shown} and {more} more stations" if more > 0 else shown
+def _some(names: list[str], what: str) -> str:
+    more = len(names) - NAMES_PRINTED
+    shown = ", ".join(names[:NAMES_PRINTED]) or f"no {what}"
+    return f"{shown} and {more} more {what}" if more > 0 else shown
 
 
 def _many(count: int, what: str) -> str:
