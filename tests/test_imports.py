@@ -41,6 +41,10 @@ PURE = (
     "cloud/registry/files.py", "cloud/registry/deployments.py",
     "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/salvage.py", "cloud/ingest/json_items.py",
     "cloud/ingest/refusal.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",
+    "cloud/transfer/rows.py", "cloud/transfer/times.py", "cloud/transfer/series_names.py", "cloud/transfer/csv_text.py",
+    "cloud/transfer/long_csv.py", "cloud/transfer/dwd_tables.py", "cloud/transfer/dwd_meta.py",
+    "cloud/transfer/dwd_product.py", "cloud/transfer/dwd_stations.py", "cloud/transfer/dwd_beob.py",
+    "cloud/transfer/istsos_csv.py", "cloud/transfer/naming.py", "cloud/transfer/batch.py",
     "simulators/weather.py", "simulators/city.py", "simulators/station.py",
 )  # fmt: skip
 SHELLS = {

@@ -12,6 +12,7 @@ from typing import Any
 from cloud.store.influx_before import before
 from cloud.store.influx_http import DataRefused, InfluxConnection, Params
 from cloud.store.influx_latest import LatestView, is_channel
+from cloud.store.influx_points import points
 from cloud.store.lines import QUALITY, READING, lines
 from cloud.store.model import (
     NOT_JUDGED,
@@ -68,6 +69,14 @@ class InfluxStore:
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
         return self._series(station, channel, start_ms, end_ms)
+
+    def points(
+        self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None
+    ) -> Iterator[Point]:
+        for channel in channels or ():
+            split(channel)
+        there = self.channels(station) if channels is None else sorted(set(channels))
+        return points(self._influx, station, there, _ns(start_ms), _ns(end_ms)) if there else iter(())
 
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)

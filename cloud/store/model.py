@@ -83,6 +83,11 @@ class Store(Protocol):
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         """The values in [start, end), by time, streamed. Raises schemas.channels.ChannelError."""
 
+    def points(
+        self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None
+    ) -> Iterator[Point]:
+        """Whole points in [start, end), by time, streamed; of these channels, None: of all. Raises ChannelError."""
+
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         """One a device that sent any before the moment; as if values of the letters `without` were not there."""
 

@@ -20,6 +20,7 @@ from cloud.store.model import (
     sift,
 )
 from cloud.store.sqlite_file import SqliteFile
+from cloud.store.sqlite_points import points
 from schemas.channels import split
 
 PAGE = 4096  # rows a read takes at once
@@ -120,6 +121,14 @@ class SqliteStore:
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
         return self._series_pages(station, channel, start_ms, end_ms)
+
+    def points(
+        self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None
+    ) -> Iterator[Point]:
+        for channel in channels or ():
+            split(channel)
+        there = self.channels(station) if channels is None else sorted(set(channels))
+        return points(self._file, station, there, _fit(start_ms), _fit(end_ms))
 
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)

@@ -9,7 +9,19 @@ import sys
 import typer
 
 from klimanetz import __version__
-from klimanetz.cli import demo, keys, letters, lorawan, payload, registry, services, sessions, usage
+from klimanetz.cli import (
+    demo,
+    exporting,
+    importing,
+    keys,
+    letters,
+    lorawan,
+    payload,
+    registry,
+    services,
+    sessions,
+    usage,
+)
 from klimanetz.failure import Failure, sentence_of
 
 app = typer.Typer(
@@ -23,6 +35,8 @@ app = typer.Typer(
 )
 demo.add_to(app)
 services.add_to(app)
+app.command("import", epilog=importing.EXAMPLE)(importing.import_data)
+app.command("export", epilog=exporting.EXAMPLE)(exporting.export_data)
 app.add_typer(registry.stations, name="stations")
 app.add_typer(registry.devices, name="devices")
 app.add_typer(registry.deployments, name="deployments")

@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from cloud.registry import exports, files, imports
 from cloud.registry.files import FileRefused
+from cloud.registry.locations import Locations
 from cloud.registry.registry import Registry
 from klimanetz import wiring
 from klimanetz.cli import show
@@ -19,6 +21,7 @@ FILE = typer.Argument(..., help="CSV file in UTF-8, separated by commas or semic
 JSON = typer.Option(False, "--json", help="For scripts: JSON on stdout.")
 WITH_KEYS = typer.Option(False, "--with-keys", help="Also the LoRaWAN keys: keep that file safe.")
 
+PLACE = ("since", "until", "latitude", "longitude", "elevation_m", "name")
 TEXTS = ("name", "shield", "lcz", "district", "note", "codec")
 SPARE = ("shield", "lcz", "elevation_m", "height_m", "district", "join_eui", "activation", "note")
 
@@ -57,6 +60,21 @@ def import_deployments(file: Path = FILE, as_json: bool = JSON) -> None:
 def list_stations(as_json: bool = JSON) -> None:
     """Show the stations."""
     _list("stations", exports.station_rows, files.STATION_COLUMNS[:9], as_json)
+
+
+@stations.command("places", epilog="Example: klimanetz stations places dwd-02932")
+def list_places(
+    station: str = typer.Argument(..., help="A station whose data came with its history."), as_json: bool = JSON
+) -> None:
+    """Show where a station of a weather service stood over the years."""
+    registry = existing_registry()
+    rows = [] if registry is None else [asdict(place) for place in Locations(registry.engine).of(station)]
+    if as_json:
+        print(json.dumps([{c: row[c] for c in PLACE} for row in rows], ensure_ascii=False))
+    elif not rows:
+        print(f"nothing is known of places of '{station}'; `klimanetz import` takes them from the service's metadata")
+    else:
+        show.table(rows, PLACE, texts=("name",))
 
 
 @devices.command("list", epilog="Example: klimanetz devices list --json")

@@ -87,6 +87,43 @@ def test_a_series_is_half_open_and_by_time(store: Store) -> None:
     assert len(list(store.series("markt", "air_temperature", -(2**80), 2**80))) == 5
 
 
+def test_whole_points_come_back_as_they_were_written(store: Store) -> None:
+    judged = {"air_temperature": "X range spike", "battery": "S"}
+    written = [
+        Point("markt", "a", T0, {"air_temperature": 0.1 + 0.2, "battery": 3.9}, judged, 2, 4711),
+        Point("markt", "b", T0, {"air_temperature": -5.0}, {"air_temperature": "C"}),
+        Point("markt", "a", T0 + 1, {"soil_moisture@30cm": 22.0}, {"soil_moisture@30cm": "Z"}, 2, 4712),
+        Point("markt", "a", T0 + 60_000, {"air_temperature": 5}, {"air_temperature": "S"}, 0, 0),
+    ]
+    elsewhere = Point("altstadt", "a", T0, {"air_temperature": 1.0}, {"air_temperature": "S"}, 9, 9)
+    store.write([*written, elsewhere])
+    by_place = sorted(store.points("markt", T0, END), key=lambda p: (p.time_ms, p.device))
+    assert by_place == written
+    assert [p.time_ms for p in store.points("markt", T0, END)] == sorted(p.time_ms for p in written)
+
+
+def test_points_are_half_open_and_of_the_channels_asked_for(store: Store) -> None:
+    store.write([point(n, air_temperature=float(n), battery=3.0 + n) for n in (2, 0, 1)])
+    store.write([point(5, battery=1.0)])
+    some = list(store.points("markt", T0, T0 + 2 * 60_000, ["air_temperature"]))
+    assert [(p.values, p.seq) for p in some] == [({"air_temperature": 0.0}, 0), ({"air_temperature": 1.0}, 1)]
+    assert len(list(store.points("markt", -(2**80), 2**80))) == 4
+    assert len(list(store.points("markt", T0, END, ["battery", "co2"]))) == 4
+    assert list(store.points("markt", T0, END, ["co2"])) == []
+    assert list(store.points("markt", T0, END, [])) == []
+    assert list(store.points("nowhere", T0, END)) == []
+    with pytest.raises(ChannelError):
+        store.points("markt", T0, END, ['battery" FROM x; DROP'])
+
+
+def test_points_of_more_than_one_page(store: Store) -> None:
+    store.write([point(n, air_temperature=float(n), battery=float(-n)) for n in range(9000)])
+    found = list(store.points("markt", T0, END))
+    assert [(p.seq, p.values["air_temperature"], p.values["battery"]) for p in found] == [
+        (n, float(n), float(-n)) for n in range(9000)
+    ]
+
+
 def test_times_before_1970_and_milliseconds_are_kept(store: Store) -> None:
     times = [-2_208_988_800_000, -1, 0, T0 + 1]
     store.write([point()._replace(time_ms=time_ms) for time_ms in times])

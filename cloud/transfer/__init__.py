@@ -1,0 +1,1 @@
+"""Bulk import and export of data: files of many makers to points and back."""
