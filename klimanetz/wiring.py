@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloud.ledger.arrivals import announce
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.ledger import Ledger
 from cloud.registry.adoption import AdoptionRefused, adopt
@@ -65,11 +66,9 @@ def store(from_settings: Settings) -> Store:
 
 
 def stored_changed(from_settings: Settings) -> Callable[[set[str]], None]:
-    """To be called with the stations whose stored values were changed by something else than arriving readings.
-
-    The API asks the store for every answer today, so nobody has to be told.
-    """
-    return lambda stations: None
+    """To be called with the stations whose stored values were changed by something else than arriving readings."""
+    engine = registry(from_settings).engine
+    return lambda stations: announce(engine, stations, now_ms())
 
 
 def channels(from_settings: Settings) -> ChannelTable:

@@ -18,6 +18,7 @@ from klimanetz.cli import (
     lorawan,
     payload,
     registry,
+    replay,
     services,
     sessions,
     usage,
@@ -37,6 +38,7 @@ demo.add_to(app)
 services.add_to(app)
 app.command("import", epilog=importing.EXAMPLE)(importing.import_data)
 app.command("export", epilog=exporting.EXAMPLE)(exporting.export_data)
+app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.add_typer(registry.stations, name="stations")
 app.add_typer(registry.devices, name="devices")
 app.add_typer(registry.deployments, name="deployments")

@@ -2,26 +2,23 @@
 
 import json
 import os
-import re
 import sys
 from contextlib import ExitStack
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
 import typer
 
-from cloud.calendar import day_start, zone_of
 from cloud.reference import DailyReferences
 from cloud.registry.registry import Registry
 from cloud.store.model import Store
 from cloud.transfer.csv_writer import CsvWriter, open_csv, packer_for
 from cloud.transfer.exporting import PartFile, Wanted, Writer, stream, to_file
 from cloud.transfer.parquet_writer import ParquetMissing, ParquetWriter
-from cloud.transfer.times import rfc3339_ms
 from klimanetz import wiring
 from klimanetz.cli.bar import Bar, bar
 from klimanetz.cli.existing import existing_registry, none_yet
+from klimanetz.cli.moments import moment
 from klimanetz.failure import Failure, wrong_use
 from schemas.channels import ChannelError, split
 
@@ -52,7 +49,7 @@ def export_data(
     form = form or (Format.PARQUET if output.endswith(".parquet") else Format.CSV)
     if form is Format.PARQUET and (output == "-" or daily):
         raise wrong_use("Parquet needs a file and values: give --output FILE.parquet, without --daily")
-    span = (_moment("--from", start, tz, EVER_MS[0]), _moment("--to", end, tz, EVER_MS[1]))
+    span = (moment("--from", start, tz, EVER_MS[0]), moment("--to", end, tz, EVER_MS[1]))
     if span[0] >= span[1]:
         raise wrong_use(f"--from {start} is not before --to {end or 'now'}; --to is not included")
     for one in channel:
@@ -160,19 +157,3 @@ def _stations(registry: Registry | None, store: Store, wanted: list[str]) -> tup
             f"station '{unknown[0]}' is not registered and has no values; `klimanetz stations list` shows all"
         )
     return tuple(sorted(set(wanted) or there))
-
-
-def _moment(option: str, text: str, tz: str, without: int) -> int:
-    if not text:
-        return without
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return day_start(date.fromisoformat(text), zone_of(tz))
-        return rfc3339_ms(text)
-    except ValueError as error:
-        way = (
-            f"{error}"
-            if "time zone" in str(error)
-            else f"{option} is '{text}': write 2026-11-22 or 2026-11-22T10:00:00Z"
-        )
-        raise wrong_use(way) from None
