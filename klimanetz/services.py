@@ -16,6 +16,7 @@ from cloud.ingest.service import Ingest, IngestConfig
 from cloud.ingest.workers import work
 from cloud.ledger.arrivals import Arrivals
 from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.heartbeats import Heartbeats
 from cloud.ledger.ledger import Ledger
 from cloud.registry.changes import RegistryChanges
 from cloud.store.model import StoreRefused, StoreUnavailable
@@ -101,6 +102,7 @@ async def api(settings: Settings, stop: asyncio.Event, say: Say) -> None:
         dead_letters=wiring.Letters(DeadLetters(registry.engine), writable),
         changes=None if writable is None else RegistryChanges(writable),
         arrivals=Arrivals(registry.engine),
+        ingests=wiring.Ingests(Heartbeats(registry.engine)),
         imprint_url=settings.imprint_url,
         privacy_url=settings.privacy_url,
         accessibility_url=settings.accessibility_url,

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloud.ledger.arrivals import announce
 from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.heartbeats import Heartbeats
 from cloud.ledger.ledger import Ledger
 from cloud.registry.adoption import AdoptionRefused, adopt
 from cloud.registry.registry import Registry, open_registry
@@ -118,6 +119,17 @@ class Delivery:
         first, last = row.pop("first_ms", None), row.pop("last_ms", None)
         times = {"first": utc_text_ms(first) if first else None, "last": utc_text_ms(last) if last else None}
         return {**row, **times}
+
+
+@dataclass(frozen=True, slots=True)
+class Ingests:
+    """What the API knows of those who take readings in."""
+
+    heartbeats: Heartbeats
+
+    def troubles(self, now_s: float) -> dict[str, tuple[str, ...]]:
+        """By instance."""
+        return {one.instance: one.troubles for one in self.heartbeats.all(int(now_s * 1000))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cloud.api.answers import Problem
 from cloud.api.compression import Compressed
 from cloud.api.metrics import Metrics
 from cloud.api.middleware import BodyLimit, Cors, Head, Measured
-from cloud.api.ports import DeadLetterBox, DeliveryReader, RegistryReader, Services
+from cloud.api.ports import DeadLetterBox, DeliveryReader, IngestReader, RegistryReader, Services
 from cloud.api.stream_routes import Streams
 from cloud.api.tail import Tail
 from cloud.latest import LatestValues
@@ -83,6 +83,7 @@ def create_app(
     dead_letters: DeadLetterBox | None = None,
     arrivals: ArrivalReader | None = None,
     changes: RegistryChanges | None = None,
+    ingests: IngestReader | None = None,
     now_s: Callable[[], float] = time.time,
     imprint_url: str | None = None,
     privacy_url: str | None = None,
@@ -94,7 +95,7 @@ def create_app(
     The three addresses stand at the foot of every page, each where it is given.
     """
     values = LatestValues(store, arrivals, time.monotonic) if arrivals is not None else None
-    services = Services(store, registry, delivery, dead_letters, now_s, values)
+    services = Services(store, registry, delivery, dead_letters, now_s, values, ingests)
     metrics = Metrics(services)
     app = _App(
         title="klimanetz",

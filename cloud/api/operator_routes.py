@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -100,6 +100,15 @@ def _no_letter(number: int) -> str:
     return f"There is no dead letter {number}; /v1/dead-letters shows which there are"
 
 
+INGEST_TROUBLES = {
+    "disk": "The ingest '{instance}' cannot write to its disk: it acknowledges nothing until there is room.",
+    "broker": "The ingest '{instance}' has no connection to the broker.",
+    "store": "The ingest '{instance}' cannot store: what it captures waits.",
+    "letters": "The ingest '{instance}' cannot look at dead letters.",
+    "silent": "The ingest '{instance}' has said nothing for a minute.",
+}
+
+
 def health_routes(services: Services, metrics: Metrics) -> APIRouter:
     """For orchestrators and Prometheus."""
     router = APIRouter(tags=["operation"])
@@ -114,18 +123,26 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
         {"store of readings": lambda: services.store.ping(), "registry": lambda: services.registry.revision()}
     )
 
-    @router.get("/health/ready", summary="Store and registry answer too", response_model=answers.Ready)
-    async def ready(request: Request) -> Response:
-        """For load balancers, within two seconds; else `parts` says what is `away` or `silent`."""
+    @router.get("/health/ready", summary="All that carries readings is well", response_model=answers.Ready)
+    async def ready(
+        request: Request,
+        of: Annotated[
+            Literal["all", "api"],
+            Query(description="`api`: only what this process needs to answer, for load balancers", examples=["api"]),
+        ] = "all",
+    ) -> Response:
+        """Store, registry and every ingest, within two seconds; else `parts` says what is wrong with which."""
         # Not in the threads of all other requests: those may all be waiting for the store.
-        states = await asyncio.get_running_loop().run_in_executor(probes, readiness.states)
-        for name, state in states.items():
-            if state == "silent":
-                said = f"The {name} has not answered within {PATIENCE_S:g} s; its reason is in the log."
-                return problem(503, said, request.headers, parts=states)
-            if state == "away":
-                said = f"The {name} cannot be reached; its reason is in the log."
-                return problem(503, said, request.headers, parts=states)
+        loop = asyncio.get_running_loop()
+        states: dict[str, str] = dict(await loop.run_in_executor(probes, readiness.states))
+        said = next((_unready(name, state) for name, state in states.items() if state != "ok"), "")
+        if of == "all" and services.ingests is not None and states["registry"] == "ok":
+            troubles = await loop.run_in_executor(probes, services.ingests.troubles, services.now_s())
+            for instance, its in troubles.items():
+                states[f"ingest {instance}"] = ", ".join(its) or "ok"
+                said = said or next((INGEST_TROUBLES[one].format(instance=instance) for one in its), "")
+        if said:
+            return problem(503, said, request.headers, parts=states)
         return _json({"status": "ready"})
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=_FIGURES)
@@ -134,6 +151,12 @@ def health_routes(services: Services, metrics: Metrics) -> APIRouter:
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
+
+
+def _unready(name: str, state: str) -> str:
+    if state == "silent":
+        return f"The {name} has not answered within {PATIENCE_S:g} s; its reason is in the log."
+    return f"The {name} cannot be reached; its reason is in the log."
 
 
 def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

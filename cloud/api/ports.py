@@ -52,6 +52,13 @@ class DeadLetterBox(Protocol):
         """Register one of them. Raises cloud.registry.adoption.AdoptionRefused."""
 
 
+class IngestReader(Protocol):
+    """How those are who take readings in."""
+
+    def troubles(self, now_s: float) -> dict[str, tuple[str, ...]]:
+        """By instance: of cloud.ledger.heartbeats.TROUBLES, or "silent"; nothing when all is well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What every route may use. `now_s`: seconds since 1970 UTC."""
@@ -62,3 +69,4 @@ class Services:
     dead_letters: DeadLetterBox | None = None
     now_s: Callable[[], float] = time.time
     latest: LatestValues | None = None  # without it the store is asked each time
+    ingests: IngestReader | None = None

@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from cloud.ingest.rawlog import RawLog, RawLogUnavailable, add
 from cloud.ingest.replay import replay_captured, replay_waiting, replay_wanted
 from cloud.ingest.workers import Command, Workers
 from cloud.ledger.dead_letters import DeadLetters
+from cloud.ledger.heartbeats import Heartbeats
 from cloud.ledger.ledger import Ledger
 from cloud.ledger.replays import Replays
 from cloud.ledger.turn import lot
@@ -40,6 +42,7 @@ SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was s
 ACK_S = 10.0
 LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody wants a replay
 STATUS_S = 60.0
+BEAT_S = 10.0
 _TOPICS_MAX = 100_000
 
 
@@ -71,6 +74,8 @@ class Ingest:
         self.ledger = ledger
         self.letters = DeadLetters(ledger.engine)
         self.replays = Replays(ledger.engine)
+        self.heartbeats = Heartbeats(ledger.engine)
+        self._changed = asyncio.Event()  # something went wrong, or is well again
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
         self.follower = Follower(self.raw, self.pipeline, self._applied, self._cannot_store)
@@ -94,7 +99,7 @@ class Ingest:
         """Until `stop`: then what was captured and not applied waits in the raw log for the next start."""
         if self._workers is not None:
             await self._workers.start()
-        loops = (self._capture(ready), self._follow(), self._acknowledge(), self._replay(), self._tend())
+        loops = (self._capture(ready), self._follow(), self._acknowledge(), self._replay(), self._tend(), self._beat())
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -107,6 +112,8 @@ class Ingest:
             await asyncio.gather(*tasks, stopped, return_exceptions=True)
             if self._workers is not None:
                 await self._workers.stop()
+            with suppress(SQLAlchemyError):
+                await asyncio.to_thread(self.heartbeats.end, self.config.instance)
             self.raw.close()
 
     async def _capture(self, ready: Callable[[], None]) -> None:
@@ -253,6 +260,16 @@ class Ingest:
             except (aiomqtt.MqttError, SQLAlchemyError, RawLogUnavailable) as error:
                 log.warning("status not sent: %s", error)
 
+    async def _beat(self) -> None:
+        """Every few seconds, and as soon as something changes: say how we are to whoever asks /health/ready."""
+        while True:
+            self._changed.clear()
+            with suppress(SQLAlchemyError):  # then nobody hears us, which tells as much
+                await asyncio.to_thread(self.heartbeats.beat, self.config.instance, list(self._problems), now_ms())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._changed.wait()
+
     def _cursors(self) -> dict[int, int]:
         return {part: self.ledger.cursor(self.raw.id, part) for part in self.raw.parts()}
 
@@ -273,8 +290,10 @@ class Ingest:
     def _complain(self, where: str, problem: str) -> None:
         if problem != self._problems.get(where):  # once a problem, not once a second
             log.error("%s", problem)
+            self._changed.set()
         self._problems[where] = problem
 
     def _solve(self, where: str) -> None:
         if self._problems.pop(where, None) is not None:
             log.info("%s: all is well again", where)
+            self._changed.set()

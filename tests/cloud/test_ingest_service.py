@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from cloud.ingest.rawlog import RawLogUnavailable
-from cloud.ingest.service import Ingest, IngestConfig
+from cloud.ingest.service import Ingest, IngestConfig, now_ms
 from cloud.mqtt import MqttUrl
 from cloud.store.model import StoreUnavailable
 from tests.brokers import Broker, start_mosquitto
@@ -155,27 +155,28 @@ def test_a_database_that_is_away(broker: Broker, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_acknowledges_nothing_and_loses_nothing(broker: Broker, tmp_path: Path) -> None:
-    full = True
-
-    def fill(raw: Any) -> None:
-        append = raw.append_packed
-
-        def refuse(*batch: Any) -> int:
-            if full:
-                raise RawLogUnavailable("the raw log cannot be written: disk full")
-            return int(append(*batch))
-
-        raw.append_packed = refuse
+    """SQLite's own "database or disk is full": the file may not grow any more."""
 
     async def scenario() -> None:
-        nonlocal full
-        async with bench(broker, tmp_path, raw=fill) as b:
-            await b.send(reading(1))
+        async with bench(broker, tmp_path) as b:
+            log = b.service.raw._db
+            log.execute(f"PRAGMA max_page_count={log.execute('PRAGMA page_count').fetchone()[0]}")
+            for seq in range(1, 200):
+                noise = random.Random(seq).randbytes(100).hex()
+                await b.send({**reading(seq), "noise": noise})
             await until(lambda: b.service.problem is not None)
+            assert "full" in str(b.service.problem)
             assert "nothing is acknowledged until there is room" in str(b.service.problem)
-            assert b.service.counts["captured"] == 0
-            full = False
-            assert await b.acks() == [[1, 1, 1]]
+            beats = b.service.heartbeats
+            await until(lambda: [one.troubles for one in beats.all(now_ms())] == [("disk",)])
+            captured = b.service.counts["captured"]
+            assert captured < 199
+            log.execute("PRAGMA max_page_count=1000000")
+            await until(lambda: b.service.counts["stored"] == 199)
+            assert sorted(seq for _, seq in b.parts.store.identities("kn-1")) == list(range(1, 200))
+            await until(lambda: [one.troubles for one in beats.all(now_ms())] == [()])
+            assert [one.troubles for one in beats.all(now_ms() + 120_000)] == [("silent",)]
+        assert beats.all(now_ms()) == [], "one that ended in order is missed by nobody"
 
     asyncio.run(scenario())
 

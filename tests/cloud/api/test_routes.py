@@ -162,6 +162,22 @@ def test_a_registry_that_is_away_is_told_of(store: Store) -> None:
     assert "secret" not in answer.text
 
 
+def test_what_troubles_an_ingest_is_told_of(store: Store) -> None:
+    class Ingests:
+        def troubles(self, now_s: float) -> dict[str, tuple[str, ...]]:
+            return {"ingest-1": (), "ingest-2": ("disk", "store")}
+
+    client = TestClient(create_app(store, Registry(), ingests=Ingests()))
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert "'ingest-2' cannot write to its disk" in answer.json()["detail"]
+    assert answer.json()["parts"]["ingest ingest-1"] == "ok"
+    assert answer.json()["parts"]["ingest ingest-2"] == "disk, store"
+    german = client.get("/health/ready", headers={"Accept-Language": "de"})
+    assert "kann nicht auf seine Platte schreiben" in german.json()["detail"]
+    assert client.get("/health/ready?of=api").json() == {"status": "ready"}, "citizens are answered all the same"
+
+
 def test_metrics_count_by_route_and_each_application_for_itself(client: TestClient, store: Store) -> None:
     store.write([point(0, co2=400.0)])
     for path in ("/v1/stations/marktplatz", "/v1/stations/nowhere", "/v1/stations/delhi", "/wp-login.php"):
