@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from cloud.ledger import arrivals
@@ -354,22 +355,21 @@ def _count(connection: Connection, tallies: dict[str, Tally]) -> None:
 
 
 def _settle(connection: Connection, changes: dict[Identity, Provisional | None]) -> None:
-    if not changes:
-        return
-    match = (
-        provisional.c.device == sa.bindparam("d"),
-        provisional.c.generation == sa.bindparam("g"),
-        provisional.c.seq == sa.bindparam("s"),
-    )
-    keys = [{"d": device, "g": generation, "s": seq} for device, generation, seq in changes]
-    connection.execute(sa.delete(provisional).where(*match), keys)
+    c = provisional.c
+    if settled := [key for key, place in changes.items() if place is None]:
+        match = (c.device == sa.bindparam("d"), c.generation == sa.bindparam("g"), c.seq == sa.bindparam("s"))
+        keys = [{"d": device, "g": generation, "s": seq} for device, generation, seq in settled]
+        connection.execute(sa.delete(provisional).where(*match), keys)
     rows = [
         {"device": d, "generation": g, "seq": s, "station": p.station, "time_ms": p.time_ms, "rank": p.rank}
         for (d, g, s), p in changes.items()
         if p is not None
     ]
     if rows:
-        connection.execute(sa.insert(provisional), rows)
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        new = insert(provisional)
+        change = {name: new.excluded[name] for name in ("station", "time_ms", "rank")}
+        connection.execute(new.on_conflict_do_update(index_elements=list(provisional.primary_key), set_=change), rows)
 
 
 def _chunks(things: Sequence[T]) -> Iterator[Sequence[T]]:
