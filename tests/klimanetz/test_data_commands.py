@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cloud.registry import imports
+from cloud.registry.registry import open_registry
 from tests.cloud.transfer.helpers import zipped
 from tests.klimanetz.test_cli import PROGRAM, Shell, failed
 
@@ -30,9 +32,9 @@ KL += " 2932;20230412;10; 9.1; 9; 0.4; 8.1;12.0; 3.3;eor\r\n"
 def shell(tmp_path: Path) -> Shell:
     (tmp_path / "stations.csv").write_text("station,name,latitude,longitude\nmarktplatz,Marktplatz,51.48,11.97\n")
     (tmp_path / "values.csv").write_text(VALUES)
-    shell = Shell(tmp_path)
-    shell("stations", "import", "stations.csv")
-    return shell
+    registry = open_registry(f"sqlite:///{tmp_path}/data/registry.db", lambda: 0)  # a process less for each test
+    imports.import_stations(registry, (tmp_path / "stations.csv").read_bytes())
+    return Shell(tmp_path)
 
 
 def exported(shell: Shell, *more: str) -> list[dict[str, str]]:
