@@ -1,5 +1,6 @@
 """Daily reference series and places of stations that moved, beside the registry."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ __all__ = ["server", "url"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    if request.param == "sqlite":
-        return open_database(f"sqlite:///{tmp_path}/registry.db")
-    return open_database(request.getfixturevalue("url"))
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    here = f"sqlite:///{tmp_path}/registry.db"
+    engine = open_database(here if request.param == "sqlite" else request.getfixturevalue("url"))
+    yield engine
+    engine.dispose()
 
 
 def test_days_are_replaced_and_come_by_day(engine: Engine) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cloud.registry import imports
+from cloud.registry.registry import open_registry
 from tests.cloud.transfer.helpers import zipped
 from tests.klimanetz.test_cli import PROGRAM, Shell, failed
 
@@ -30,9 +32,9 @@ KL += " 2932;20230412;10; 9.1; 9; 0.4; 8.1;12.0; 3.3;eor\r\n"
 def shell(tmp_path: Path) -> Shell:
     (tmp_path / "stations.csv").write_text("station,name,latitude,longitude\nmarktplatz,Marktplatz,51.48,11.97\n")
     (tmp_path / "values.csv").write_text(VALUES)
-    shell = Shell(tmp_path)
-    shell("stations", "import", "stations.csv")
-    return shell
+    registry = open_registry(f"sqlite:///{tmp_path}/data/registry.db", lambda: 0)  # a process less for each test
+    imports.import_stations(registry, (tmp_path / "stations.csv").read_bytes())
+    return Shell(tmp_path)
 
 
 def exported(shell: Shell, *more: str) -> list[dict[str, str]]:
@@ -59,9 +61,10 @@ def test_there_and_back(shell: Shell) -> None:
 
 def test_a_pipe_is_as_good_as_a_file(shell: Shell) -> None:
     """So it works through `docker compose exec -T`."""
+    text = VALUES + "ufer,then,co2,4\n"
     for name in ("-", "/dev/stdin"):
         done = subprocess.run(
-            [PROGRAM, "import", name, "--skip-bad"], cwd=shell.folder, input=VALUES + "ufer,then,co2,4\n",
+            [PROGRAM, "import", name, "--skip-bad"], cwd=shell.folder, env=_environment(), input=text,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -196,9 +199,14 @@ def test_without_pyarrow_parquet_is_one_sentence(shell: Shell) -> None:
     assert "pip install 'klimanetz[parquet]', or use CSV" in said
 
 
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("KLIMANETZ_")}
+
+
 def _begin(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("KLIMANETZ_")}
-    return subprocess.Popen([PROGRAM, *arguments], cwd=shell.folder, env=kept, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [PROGRAM, *arguments], cwd=shell.folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -233,9 +241,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
     rows = "".join(f"marktplatz,{when},co2,400\n" for when in times)
     (shell.folder / "long.csv").write_text(HEAD + rows)
     shell("import", "long.csv")
-    process = subprocess.Popen(
-        [PROGRAM, "export"], cwd=shell.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = _begin(shell, "export")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.readline()
