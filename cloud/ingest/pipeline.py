@@ -16,7 +16,7 @@ from cloud.ingest.item import WRITTEN, Fate, Item, identity
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
 from cloud.ingest.places import Owner, Places, spans
-from cloud.ingest.quick import QuickReader
+from cloud.ingest.quick import Quick, QuickReader
 from cloud.ingest.rawlog import Batch
 from cloud.ingest.refusal import Decoded, Refusal
 from cloud.ingest.runs import Run
@@ -143,13 +143,8 @@ class Pipeline:
         runs: dict[str, Run] = {}
         others = []
         for n, message in enumerate(batch.messages):
-            device = quick.device(message.topic)
-            if (
-                device is None
-                or message.retained
-                or message.replayed_ms
-                or (readings := quick.read(device, message)) is None
-            ):
+            device, readings = _quickly(quick, message)
+            if device is None or readings is None:
                 others.append(n)
                 continue
             run = runs.get(device)
@@ -258,6 +253,17 @@ class Pipeline:
                 work.outcome.arrived += [
                     (p.station, p.device, p.time_ms, p.generation, p.seq, p.values, p.quality, None) for p in run.points
                 ]
+
+
+def _quickly(quick: QuickReader, message: Message) -> tuple[str | None, list[Quick] | None]:
+    """Device and readings of a plain message."""
+    device = quick.device(message.topic)
+    if device is None or message.retained or message.replayed_ms:
+        return None, None
+    try:
+        return device, quick.read(device, message)
+    except Exception:  # a fault of ours: `decode` reads it, or says what it is
+        return None, None
 
 
 def _settle(work: Work, places: Places) -> None:
