@@ -39,10 +39,10 @@ class Clocks:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), time.thread_time()
+        wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.wall[name] += time.perf_counter() - wall
-        self.cpu[name] += time.thread_time() - cpu
+        self.cpu[name] += time.process_time() - cpu
 
     def tell(self, count: int) -> None:
         print(f"{'where a reading spends its time, one worker':52} {'CPU µs':>8} {'waits µs':>9}")
