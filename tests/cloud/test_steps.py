@@ -1,5 +1,6 @@
 """Rate of change at the door: spikes are doubted, returns are not, and nobody forgets over a restart."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.models import utc_text_ms
 from schemas.quantities import QUANTITIES
 from tests.cloud import ingest_parts
 from tests.cloud.ingest_parts import NOW_MS, Parts, message
+from tests.conftest import ROOT
 
 MINUTE = 60_000
 
@@ -91,3 +93,9 @@ def test_more_time_allows_no_less(quantity: object, between_ms: int, difference:
     if not is_step(name, between_ms, difference):
         assert not is_step(name, between_ms + 60_000, difference)
     assert is_step(name, between_ms, difference) == is_step(name, between_ms, -difference)
+
+
+def test_the_docs_have_the_limits_of_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) (\S+) \| ([\d.]+) \S+ \|$", (ROOT / "docs/api.md").read_text(), re.M)
+    told = {name: (float(minute), unit, float(hour)) for name, minute, unit, hour in rows}
+    assert told == {q.name: (q.step_minute, q.unit, q.step_hour) for q in QUANTITIES if q.step_minute}
