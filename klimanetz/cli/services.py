@@ -33,6 +33,7 @@ def ingest(
     """Take readings from the broker, check and judge them, and store them."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)  # readings are many, short-lived and without cycles
+    sys.setswitchinterval(0.0005)  # capture must not wait 5 ms for each word with the system while a unit is applied
     if follow >= 0:
         _run("worker", follow, workers)
     else:
