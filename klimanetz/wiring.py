@@ -20,7 +20,7 @@ from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableE
 from klimanetz.failure import wrong_use
 from klimanetz.seal import Seal
 from klimanetz.seal import of as seal_of
-from klimanetz.settings import SettingError, Settings, load
+from klimanetz.settings import SettingError, Settings, load, reread
 from schemas.models import utc_text_ms
 
 
@@ -45,8 +45,9 @@ def registry(from_settings: Settings, stale_ms: int = 0, keys: bool = False) -> 
 
 
 def store(from_settings: Settings) -> Store:
+    token = from_settings.influx_token
     try:
-        return open_store(from_settings.store, from_settings.influx_token)
+        return open_store(from_settings.store, token and (lambda: reread(from_settings, "influx_token") or token))
     except StoreUrlError as error:
         raise wrong_use(str(error)) from None
 

@@ -1,14 +1,15 @@
 """HTTP to InfluxDB 2: keep-alive, gzip, time-outs, and what a status means for whoever called.
 
 Write is POST /api/v2/write (204 is the only success), delete is POST /api/v2/delete, queries are InfluxQL on /query
-with bound values, which InfluxDB 3 and the clustered forms answer too.
+with bound values, which InfluxDB 3 and the clustered forms answer too. A token that is refused is read again: whoever
+rotates it need not start us again.
 https://docs.influxdata.com/influxdb/v2/api/
 """
 
 import json
 import re
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,9 +38,9 @@ class DataRefused(Exception):
 
 
 class InfluxConnection:
-    """One bucket of one server, for any number of threads."""
+    """One bucket of one server, for any number of threads. `token` is asked for the token, again when it is refused."""
 
-    def __init__(self, url: str, org: str, bucket: str, token: str) -> None:
+    def __init__(self, url: str, org: str, bucket: str, token: Callable[[], str]) -> None:
         self.url = url
         self.bucket = bucket
         self._org = org
@@ -48,8 +49,9 @@ class InfluxConnection:
             maxsize=8,
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-            headers={"Authorization": f"Token {token}"},
         )
+        self._read_token = token
+        self._token = token()
         where = urlencode({"org": org, "bucket": bucket})
         self._write_url = f"{url}/api/v2/write?{where}&precision=ms"
         self._delete_url = f"{url}/api/v2/delete?{where}"
@@ -139,18 +141,29 @@ class InfluxConnection:
     def _post(
         self, url: str, body: bytes, headers: dict[str, str], expect: int, preload: bool = True
     ) -> urllib3.BaseHTTPResponse:
-        headers = {**self._pool.headers, **headers}
+        token = self._token
         try:
-            try:
-                response = self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
-            except ProtocolError:
-                # The server may close an idle connection just as we use it; everything we send may be sent twice.
-                response = self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
+            response = self._send(url, body, headers, token, preload)
+            if response.status == 401 and (fresh := self._read_token()) != token:
+                response.drain_conn()
+                response.release_conn()
+                self._token = fresh
+                response = self._send(url, body, headers, fresh, preload)
             if response.status != expect:
                 self._raise(response)
         except HTTPError as error:
             raise StoreUnavailable(f"InfluxDB at {self.url} does not answer: {_plain(error)}") from error
         return response
+
+    def _send(
+        self, url: str, body: bytes, headers: dict[str, str], token: str, preload: bool
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {**headers, "Authorization": f"Token {token}"}
+        try:
+            return self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
+        except ProtocolError:
+            # The server may close an idle connection just as we use it; everything we send may be sent twice.
+            return self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
 
     def _raise(self, response: urllib3.BaseHTTPResponse) -> None:
         status, message = response.status, _message(response.data)

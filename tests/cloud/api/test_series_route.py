@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -65,7 +64,7 @@ def test_flagged_values_count_but_stay_out_unless_all_are_asked_for(client: Test
 
 
 def test_days_are_the_stations_or_those_of_tz(client: TestClient, store: Store) -> None:
-    store.write([replace(one, station=station) for one in HOURLY for station in ("marktplatz", "delhi")])
+    store.write([one._replace(station=station) for one in HOURLY for station in ("marktplatz", "delhi")])
 
     def first(station: str, **more: str) -> str:
         answer = client.get(f"/v1/stations/{station}/series/air_temperature", params={"every": "P1D", **more})

@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from cloud.store import PointKey, PointsRejected, Store, StoreRefused, StoreUnavailable, influx_http, open_store
+from klimanetz import settings, wiring
 from tests.cloud.store.conftest import T0, point
 from tests.servers import InfluxServer, start_influxd
 
@@ -95,6 +96,40 @@ def test_a_wrong_token_needs_a_person(influx_server: InfluxServer) -> None:
     for call in CALLS:
         with pytest.raises(StoreRefused, match="KLIMANETZ_INFLUX_TOKEN"):
             call(store)
+
+
+def test_a_token_that_was_rotated_is_read_again(influx_server: InfluxServer) -> None:
+    bucket = influx_server.new_bucket()
+    tokens = [influx_server.new_token(bucket, "read", "write") for _ in range(2)]
+    read: list[str] = []
+
+    def token() -> str:
+        read.append(tokens[0])
+        return tokens[0]
+
+    store = open_store(influx_server.store_url(bucket), token)
+    store.write([point(0)])
+    assert len(read) == 1
+    for call in CALLS:
+        influx_server.revoke(tokens.pop(0))
+        tokens.append(influx_server.new_token(bucket, "read", "write"))
+        call(store)
+    assert len(read) == 1 + len(CALLS)
+    influx_server.revoke(tokens[0])
+    with pytest.raises(StoreRefused, match="KLIMANETZ_INFLUX_TOKEN"):
+        store.write([point(1)])
+
+
+def test_services_read_a_rotated_token_from_its_file(influx_server: InfluxServer, tmp_path: Path) -> None:
+    bucket, path = influx_server.new_bucket(), tmp_path / "token"
+    old = influx_server.new_token(bucket, "read", "write")
+    path.write_text(old)
+    given = {"KLIMANETZ_STORE": influx_server.store_url(bucket), "KLIMANETZ_INFLUX_TOKEN_FILE": str(path)}
+    store = wiring.store(settings.load(given, tmp_path))
+    store.write([point(0)])
+    path.write_text(influx_server.new_token(bucket, "read", "write") + "\n")
+    influx_server.revoke(old)
+    assert [row.value for row in store.series("markt", "air_temperature", T0, END)] == [20.0]
 
 
 @pytest.mark.parametrize("where", ["/halle/nowhere", "/nobody/klima"])
