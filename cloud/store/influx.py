@@ -59,6 +59,12 @@ class InfluxStore:
                 self._influx.delete(key.time_ms, f'station="{_quoted(key.station)}" AND device="{_quoted(key.device)}"')
         self._latest.forget()
 
+    def forget(self, before_ms: int) -> None:
+        if before_ms > -TIME_LIMIT_MS:
+            for measurement in (READING, QUALITY):
+                self._influx.delete_before(min(before_ms, TIME_LIMIT_MS), f'_measurement="{measurement}"')
+        self._latest.forget()
+
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         return self._latest.all() if stations is None else self._latest.of(stations)
 

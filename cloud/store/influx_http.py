@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
 CHUNK_ROWS = 10_000
 _DATA_REFUSED = frozenset({400, 413, 422})
+BEGINNING = "1677-09-21T00:12:43.145224194Z"  # the first time that InfluxDB can hold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Params = Mapping[str, str | int]
 
@@ -68,9 +69,13 @@ class InfluxConnection:
 
     def delete(self, time_ms: int, predicate: str) -> None:
         """Deletes what the predicate names at exactly this time."""
-        time = (_EPOCH + timedelta(milliseconds=time_ms)).isoformat().replace("+00:00", "Z")
-        body = json.dumps({"start": time, "stop": time, "predicate": predicate}).encode()
-        self._post(self._delete_url, body, {"Content-Type": "application/json"}, expect=204)
+        time = _text(time_ms)
+        self._delete(time, time, predicate)
+
+    def delete_before(self, time_ms: int, predicate: str) -> None:
+        """Deletes what the predicate names at every earlier time."""
+        last_ns = _text(time_ms - 1).replace("Z", "999999Z")  # the end is deleted too
+        self._delete(BEGINNING, last_ns, predicate)
 
     def query(self, query: str, params: Params) -> list[list[dict[str, Any]]]:
         """The series of each statement, times in milliseconds."""
@@ -95,6 +100,10 @@ class InfluxConnection:
 
     def close(self) -> None:
         self._pool.clear()
+
+    def _delete(self, start: str, stop: str, predicate: str) -> None:
+        body = json.dumps({"start": start, "stop": stop, "predicate": predicate}).encode()
+        self._post(self._delete_url, body, {"Content-Type": "application/json"}, expect=204)
 
     def _ask(self, query: str, params: Params, chunked: bool) -> urllib3.BaseHTTPResponse:
         fields = {"db": self.bucket, "q": query, "epoch": "ms", "params": json.dumps(params)}
@@ -186,6 +195,10 @@ class InfluxConnection:
                 f"'{self.bucket}', or mend KLIMANETZ_STORE"
             )
         raise StoreRefused(f"{self.url} answers with status {status}: is KLIMANETZ_STORE an InfluxDB 2 server?")
+
+
+def _text(time_ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _message(body: bytes) -> str:

@@ -77,6 +77,9 @@ class Store(Protocol):
     def delete(self, keys: Sequence[PointKey]) -> None:
         """Keys that are not there are no error."""
 
+    def forget(self, before_ms: int) -> None:
+        """Drops every point of an earlier time. May take long, keeps no writer waiting long, may be broken off."""
+
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         """The newest value of every channel of the stations (None: of all)."""
 

@@ -1,7 +1,8 @@
 """The embedded store: one SQLite file in WAL mode, written and read by several processes at once.
 
-A series is (station, channel); `value` is clustered by (series, time), so a series is one range scan, and `latest`
-is kept in the transaction that writes. Reads go page by page and hold no snapshot in between, so a slow client
+A series is (station, channel); `value` is clustered by (series, time), so a series is one range scan. `latest` is kept
+in the transaction that writes, and so is `span`: no value of a device lies outside of its span, so its first and last
+are found where that begins and ends. Reads go page by page and hold no snapshot in between, so a slow client
 keeps no checkpoint waiting.
 """
 
@@ -23,7 +24,7 @@ from cloud.store.sqlite_file import SqliteFile
 from schemas.channels import split
 
 PAGE = 4096  # rows a read takes at once
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS series (
@@ -38,6 +39,10 @@ CREATE TABLE IF NOT EXISTS reading (
 CREATE TABLE IF NOT EXISTS latest (
   series INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, device INTEGER NOT NULL,
   value REAL NOT NULL, quality TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS span (
+  series INTEGER NOT NULL, device INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+  PRIMARY KEY (series, device)) WITHOUT ROWID;
+INSERT OR REPLACE INTO span SELECT series, device, min(time_ms), max(time_ms) FROM value GROUP BY series, device
 """
 _PUT_VALUE = (
     "INSERT INTO value VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET value=excluded.value, quality=excluded.quality"
@@ -50,6 +55,10 @@ _PUT_LATEST = (
     "INSERT INTO latest VALUES (?,?,?,?,?) ON CONFLICT (series) DO UPDATE SET time_ms=excluded.time_ms, "
     "device=excluded.device, value=excluded.value, quality=excluded.quality WHERE excluded.time_ms >= time_ms"
 )
+_PUT_SPAN = (
+    "INSERT INTO span VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET first_ms=min(first_ms, excluded.first_ms), "
+    "last_ms=max(last_ms, excluded.last_ms)"
+)
 _LATEST = (
     "SELECT s.station, s.channel, l.time_ms, l.value, l.quality, d.name "
     "FROM latest l JOIN series s ON s.id = l.series JOIN device d ON d.id = l.device"
@@ -58,13 +67,15 @@ _SERIES = (
     "SELECT v.time_ms, v.value, v.quality, d.name, v.device FROM value v JOIN device d ON d.id = v.device "
     "WHERE v.series = ? AND (v.time_ms, v.device) > (?, ?) AND v.time_ms < ? ORDER BY v.time_ms, v.device LIMIT ?"
 )
+_GOOD = "series = span.series AND device = span.device AND instr(:without, substr(quality, 1, 1)) = 0"
 _BEFORE = (
-    "SELECT ends.first_ms, v.time_ms, v.value, v.quality, d.name FROM ("
-    "SELECT series, device, min(time_ms) AS first_ms, max(time_ms) AS last_ms FROM value "
-    "WHERE series = (SELECT id FROM series WHERE station = ? AND channel = ?) AND time_ms < ? "
-    "AND instr(?, substr(quality, 1, 1)) = 0 GROUP BY device) AS ends "
-    "JOIN value v ON v.series = ends.series AND v.time_ms = ends.last_ms AND v.device = ends.device "
-    "JOIN device d ON d.id = ends.device"
+    f"SELECT (SELECT time_ms FROM value WHERE {_GOOD} AND time_ms >= span.first_ms ORDER BY time_ms LIMIT 1), "
+    "v.time_ms, v.value, v.quality, d.name FROM span JOIN device d ON d.id = span.device "
+    "JOIN value v ON v.series = span.series AND v.device = span.device AND v.time_ms = ("
+    f"SELECT time_ms FROM value WHERE {_GOOD} AND time_ms BETWEEN span.first_ms AND min(span.last_ms, :time_ms - 1) "
+    "ORDER BY time_ms DESC LIMIT 1) "
+    "WHERE span.series = (SELECT id FROM series WHERE station = :station AND channel = :channel) "
+    "AND span.first_ms < :time_ms"
 )
 _IDENTITIES = (
     "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
@@ -97,6 +108,7 @@ class SqliteStore:
                     _PUT_READING, ((devices[p.device], p.time_ms, p.station, p.generation, p.seq) for p in good)
                 )
                 db.executemany(_PUT_LATEST, _newest(rows))
+                db.executemany(_PUT_SPAN, _spans(rows))
         if bad:
             raise PointsRejected(bad, reason)
 
@@ -104,6 +116,23 @@ class SqliteStore:
         with self._changing() as db:
             for key in keys:
                 self._delete(db, key)
+
+    def forget(self, before_ms: int) -> None:
+        """Series by series, each in a transaction of its own, so that writers have their turn in between."""
+        before_ms = _fit(before_ms)
+        with self._file.reading() as db:
+            series = [row[0] for row in db.execute("SELECT id FROM series")]
+            devices = [row[0] for row in db.execute("SELECT id FROM device")]
+        for one in series:
+            where = one, before_ms
+            with self._changing() as db:
+                db.execute("DELETE FROM value WHERE series = ? AND time_ms < ?", where)
+                db.execute("DELETE FROM latest WHERE series = ? AND time_ms < ?", where)  # the newest: all are older
+                db.execute("DELETE FROM span WHERE series = ? AND last_ms < ?", where)
+                db.execute("UPDATE span SET first_ms = max(first_ms, ?2) WHERE series = ?1", where)
+        for one in devices:
+            with self._changing() as db:
+                db.execute("DELETE FROM reading WHERE device = ? AND time_ms < ?", (one, before_ms))
 
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         if stations is None:
@@ -124,7 +153,8 @@ class SqliteStore:
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)
         with self._file.reading() as db:
-            rows = db.execute(_BEFORE, (station, channel, _fit(time_ms), without)).fetchall()
+            asked = {"station": station, "channel": channel, "time_ms": _fit(time_ms), "without": without}
+            rows = db.execute(_BEFORE, asked).fetchall()
         return [Before(first_ms, Value(*last)) for first_ms, *last in rows]
 
     def channels(self, station: str) -> list[str]:
@@ -225,6 +255,16 @@ def _rows(points: Iterable[Point], series: dict[tuple[str, str], int], devices: 
             rows.append((series[station, channel], time_ms, device, value, quality.get(channel, NOT_JUDGED)))
     rows.sort(key=lambda row: row[:2])
     return rows
+
+
+def _spans(rows: list[_Row]) -> Iterator[tuple[int, int, int, int]]:
+    """(series, device, first_ms, last_ms) of rows in the order of the table."""
+    firsts: dict[tuple[int, int], int] = {}
+    lasts: dict[tuple[int, int], int] = {}
+    for series, time_ms, device, _, _ in rows:
+        lasts[series, device] = time_ms
+        firsts.setdefault((series, device), time_ms)
+    return ((*key, firsts[key], last_ms) for key, last_ms in lasts.items())
 
 
 def _newest(rows: list[_Row]) -> Iterable[_Row]:

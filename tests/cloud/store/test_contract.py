@@ -222,6 +222,115 @@ def test_a_deleted_key_may_be_written_again(store: Store) -> None:
     assert len(rows(store)) == 1
 
 
+def test_a_replay_of_everything_changes_nothing(store: Store) -> None:
+    first = [point(n, battery=3.9, air_temperature=float(n)) for n in range(50)]
+    store.write(first)
+    seen = (rows(store), rows(store, "battery"), set(store.latest()), sorted(store.identities("kn-1")), store.count())
+    for batch in (first, first[::-1], first[10:20], first[:1] * 3):
+        store.write(batch)
+    assert (
+        rows(store),
+        rows(store, "battery"),
+        set(store.latest()),
+        sorted(store.identities("kn-1")),
+        store.count(),
+    ) == seen
+
+
+def test_a_corrected_time_may_go_either_way_and_leaves_its_neighbours(store: Store) -> None:
+    store.write([point(n) for n in range(5)] + [point(2, device="b", air_temperature=-1.0)])
+    for old, new in ((2, 7), (3, -4)):  # the new one first: were we to die in between, nothing would be lost
+        store.write([point(old)._replace(time_ms=T0 + 60_000 * new)])
+        store.delete([PointKey("markt", "kn-1", T0 + 60_000 * old)])
+    found = list(store.series("markt", "air_temperature", T0 - 10**6, END))
+    assert [((one.time_ms - T0) // 60_000, one.value, one.device) for one in found] == [
+        (-4, 23.0, "kn-1"),
+        (0, 20.0, "kn-1"),
+        (1, 21.0, "kn-1"),
+        (2, -1.0, "b"),
+        (4, 24.0, "kn-1"),
+        (7, 22.0, "kn-1"),
+    ]
+    assert [(one.time_ms - T0) // 60_000 for one in store.latest()] == [7]
+    assert sorted(store.identities("kn-1")) == [(1, n) for n in range(5)]
+    assert store.count() == 6
+    before = {one.last.device: one for one in store.before("markt", "air_temperature", T0 + 60_000 * 4)}
+    assert (before["kn-1"].first_ms, before["kn-1"].last.time_ms) == (T0 - 240_000, T0 + 60_000)
+
+
+def test_late_and_out_of_order_is_stored_as_if_in_order(store: Store, reopen: Callable[[], Store]) -> None:
+    points = [point(n, device=device, air_temperature=n + 0.5) for n in range(40) for device in ("a", "b")]
+    order = sorted(points, key=lambda one: (one.seq or 0) * 7919 % 41)
+    other = reopen()
+    for n in range(0, len(order), 16):
+        (store if n % 32 else other).write(order[n : n + 16])
+    found = [(one.time_ms, one.device) for one in rows(store)]
+    assert sorted(found) == [(p.time_ms, p.device) for p in points]
+    assert [time_ms for time_ms, _ in found] == sorted(time_ms for time_ms, _ in found)
+    assert [one.time_ms for one in store.latest()] == [T0 + 60_000 * 39]
+    assert {
+        one.last.device: (one.first_ms, one.last.value) for one in store.before("markt", "air_temperature", END)
+    } == {
+        "a": (T0, 39.5),
+        "b": (T0, 39.5),
+    }
+    assert store.count() == 80
+    other.close()
+
+
+def test_what_is_older_is_forgotten_and_nothing_else(store: Store) -> None:
+    store.write([point(n, air_temperature=float(n), battery=3.0) for n in range(10)])
+    store.write([point(n, station="ufer", device="b", energy_total=float(n)) for n in range(4)])
+    store.write([point(0, device="gone"), point(-5, station="past")])
+    border = T0 + 60_000 * 3
+    store.forget(border)
+    assert [row.time_ms for row in store.series("markt", "air_temperature", -(10**15), END)] == [
+        T0 + 60_000 * n for n in range(3, 10)
+    ]
+    assert [row.value for row in rows(store, "battery")] == [3.0] * 7
+    assert {(one.station, one.channel): one.time_ms for one in store.latest()} == {
+        ("markt", "air_temperature"): T0 + 60_000 * 9,
+        ("markt", "battery"): T0 + 60_000 * 9,
+        ("ufer", "energy_total"): border,
+    }
+    assert store.latest(["past"]) == []
+    assert store.channels("past") == []
+    assert sorted(store.identities("kn-1")) == [(1, n) for n in range(3, 10)]
+    assert list(store.identities("gone")) == []
+    assert store.occupants([("gone", 0, END)]) == {}
+    assert store.count() == 7 + 1
+    (before,) = store.before("markt", "battery", END)
+    assert (before.first_ms, before.last.time_ms) == (border, T0 + 60_000 * 9)
+    assert store.before("markt", "battery", border) == []
+    store.write([point(1)])  # what comes later still is stored again
+    assert [row.time_ms for row in rows(store)][:2] == [T0 + 60_000, border]
+    assert store.before("markt", "air_temperature", END)[0].first_ms == T0 + 60_000
+
+
+def test_forgetting_nothing_and_everything(store: Store) -> None:
+    store.forget(END)
+    store.write([point(n) for n in range(3)])
+    for before_ms in (-(2**80), T0):
+        store.forget(before_ms)
+        assert store.count() == 3
+    store.forget(2**80)
+    assert (store.count(), store.latest(), rows(store)) == (0, [], [])
+    assert store.before("markt", "air_temperature", END) == []
+    store.write([point(0)])
+    assert [one.time_ms for one in store.latest()] == [T0]
+
+
+def test_the_count_is_of_points_not_of_values_or_identities(store: Store) -> None:
+    store.write([point(0, air_temperature=1.0, battery=2.0, co2=3.0)])
+    store.write([point(0, device="b"), point(0, station="ufer")])  # the same count and time elsewhere
+    store.write([point(1)._replace(seq=0), point(2)._replace(generation=None, seq=None)])
+    assert store.count() == 5
+    store.write([point(1, battery=3.9)._replace(seq=None, generation=None)])
+    assert store.count() == 5
+    store.delete([PointKey("markt", "kn-1", T0), PointKey("markt", "nobody", T0)])
+    assert store.count() == 4
+
+
 def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
     store.write([point(0)._replace(generation=None, seq=None), point(1)._replace(generation=None, seq=7)])
     assert list(store.identities("kn-1")) == [(0, 7)]
