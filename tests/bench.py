@@ -17,7 +17,7 @@ from cloud.ingest.message import Message
 from cloud.store import open_store
 from cloud.store.model import Point, Store
 from schemas.wire import WireReading, encode
-from tests import bench_radio
+from tests import bench_queries, bench_radio
 from tests.bench_radio import rate
 from tests.cloud import ingest_parts
 
@@ -94,6 +94,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "wire": wire,
     "sqlite": lambda: ingest("SQLite", "", None),
     "influx": influx,
+    "queries": lambda: bench_queries.queries(row),
 }
 
 

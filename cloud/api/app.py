@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from cloud.api import docs, operator_routes, problems, series_routes, station_routes
+from cloud.api import docs, operator_routes, problems, series_many, series_routes, station_routes
 from cloud.api.answers import Problem
 from cloud.api.metrics import Metrics
 from cloud.api.middleware import BodyLimit, Cors, Head, Measured
@@ -73,6 +73,7 @@ def create_app(
     app.add_middleware(Measured, metrics=metrics)
     app.include_router(station_routes.routes(services))
     app.include_router(series_routes.routes(services))
+    app.include_router(series_many.routes(services))
     if delivery is not None:
         app.include_router(station_routes.delivery_routes(delivery))
     if dead_letters is not None:

@@ -49,6 +49,10 @@ _FORMAT = "`json` where nothing is said; `csv` with `profile=de`"
 _PROFILE = """`de`: CSV that German spreadsheets open by themselves (`;`, decimal comma, byte order mark, local time
 beside UTC). It means `format=csv`; together with `format=json` it is refused with 400."""
 _OF_AGGREGATES = f"^({'|'.join(AGGREGATES)})(, ?({'|'.join(AGGREGATES)}))*$"
+# How texts are described whose check names the way out better than a schema could.
+TEXT = WithJsonSchema({"type": "string"})
+EVERY_SCHEMA = WithJsonSchema({"type": "string", "enum": list(EVERY)})
+AGG_SCHEMA = WithJsonSchema({"type": "string", "pattern": _OF_AGGREGATES})
 _EXAMPLE = {
     "station": "marktplatz",
     "channel": "air_temperature",
@@ -89,11 +93,9 @@ def routes(services: Services) -> APIRouter:
         channel: Annotated[str, Path(examples=["air_temperature"])],
         start: Annotated[str | None, Query(alias="from", examples=["2026-11-01"])] = None,
         end: Annotated[str | None, Query(alias="to", examples=["2026-11-22T10:00:00Z"])] = None,
-        every: Annotated[str | None, _text(enum=list(EVERY)), Query(description=_EVERY, examples=["PT1H"])] = None,
-        agg: Annotated[
-            str | None, _text(pattern=_OF_AGGREGATES), Query(description=_AGG, examples=["mean,min,max"])
-        ] = None,
-        tz: Annotated[str | None, _text(), Query(description=_TZ, examples=["UTC"])] = None,
+        every: Annotated[str | None, EVERY_SCHEMA, Query(description=_EVERY, examples=["PT1H"])] = None,
+        agg: Annotated[str | None, AGG_SCHEMA, Query(description=_AGG, examples=["mean,min,max"])] = None,
+        tz: Annotated[str | None, TEXT, Query(description=_TZ, examples=["UTC"])] = None,
         include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE)] = None,
         format_: Annotated[Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT)] = None,
         profile: Annotated[Literal["de"] | None, Query(description=_PROFILE)] = None,
@@ -109,11 +111,6 @@ def routes(services: Services) -> APIRouter:
         return _response(_json(services, asked, source), "application/json")
 
     return router
-
-
-def _text(**more: object) -> WithJsonSchema:
-    """How a text is described whose check names the way out better than a schema could."""
-    return WithJsonSchema({"type": "string", **more})
 
 
 def _single(asked: Asked, source: Source) -> Iterator[Value]:

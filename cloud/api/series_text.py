@@ -17,6 +17,7 @@ from cloud.series import Row
 from cloud.store.model import Value
 
 ROWS_PER_PIECE = 1000
+TIMES_KEPT = 20_000
 RAW_COLUMNS = ("value", "quality", "quality_reasons", "device")
 Cells = tuple[int, tuple[float | str | None, ...]]  # a row's time, what else it has
 
@@ -42,18 +43,46 @@ def json_pieces(answer: Answer, rows: Iterator[str]) -> Iterator[bytes]:
 def json_values(values: Iterable[Value]) -> Iterator[str]:
     """A row of JSON for each value."""
     text = TimeText()
-    for one in values:
-        yield f'{{"time":"{text(one.time_ms)}","value":{one.value!r},{_json_note(one.quality, one.device)}'
+    notes: dict[tuple[str, str], str] = {}
+    for time_ms, value, quality, device in values:
+        note = notes.get((quality, device)) or notes.setdefault((quality, device), _json_note(quality, device))
+        yield f'{{"time":"{text(time_ms)}","value":{value!r},{note}'
 
 
 def json_rows(rows: Iterable[Row], names: tuple[str, ...]) -> Iterator[str]:
     """A row of JSON for each interval."""
-    text = TimeText()
-    for row in rows:
-        figures = ",".join(
-            f'"{name}":{"null" if one is None else repr(one)}' for name, one in zip(names, row.aggregates, strict=True)
+    return map(RowTexts(names), rows)
+
+
+class RowTexts:
+    """Rows as text, quick where many stations have the same intervals."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._text = TimeText()
+        self._times: dict[int, str] = {}
+        self._names = [f',"{name}":' for name in names]
+
+    def __call__(self, row: Row) -> str:
+        """As an object of JSON."""
+        figures = "".join(
+            [
+                name + ("null" if one is None else repr(one))
+                for name, one in zip(self._names, row.aggregates, strict=True)
+            ]
         )
-        yield f'{{"time":"{text(row.time_ms)}",{figures},"count":{row.count},"flagged":{row.flagged}}}'
+        return f'{{"time":"{self._time(row.time_ms)}"{figures},"count":{row.count},"flagged":{row.flagged}}}'
+
+    def csv(self, row: Row) -> str:
+        """As cells of CSV."""
+        return ",".join((self._time(row.time_ms), *map(_plain, (*row.aggregates, row.count, row.flagged))))
+
+    def _time(self, time_ms: int) -> str:
+        text = self._times.get(time_ms)
+        if text is None:
+            if len(self._times) > TIMES_KEPT:
+                self._times.clear()
+            text = self._times[time_ms] = self._text(time_ms)
+        return text
 
 
 def csv_pieces(columns: tuple[str, ...], rows: Iterator[Cells], local: tzinfo | None) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 from cloud.store.influx_before import before
 from cloud.store.influx_http import DataRefused, InfluxConnection, Params
 from cloud.store.influx_latest import LatestView, is_channel
+from cloud.store.influx_sums import Sums
 from cloud.store.lines import QUALITY, READING, lines
 from cloud.store.model import (
     NOT_JUDGED,
@@ -21,9 +22,12 @@ from cloud.store.model import (
     Point,
     PointKey,
     PointsRejected,
+    Steps,
+    Summed,
     Value,
     sift,
 )
+from cloud.store.order import by_device
 from schemas.channels import split
 
 POINTS_PER_REQUEST = 5000
@@ -71,6 +75,12 @@ class InfluxStore:
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
         return self._series(station, channel, start_ms, end_ms)
+
+    def summed(
+        self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
+    ) -> Iterator[Summed]:
+        split(channel)
+        yield from Sums(self._influx, self._pool, self.series, channel, runs, without).of(stations, names)
 
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)
@@ -132,7 +142,8 @@ class InfluxStore:
         values = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{READING}" {where}', params))
         notes = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{QUALITY}" {where}', params))
         try:
-            yield from _joined(values, notes)
+            for part in _joined(values, notes):
+                yield from part
         finally:
             values.close()
             notes.close()
@@ -177,22 +188,27 @@ def _in_turn(chunks: Rows, coming: "Future[list[list[Any]] | None]", pool: Execu
         chunks.close()
 
 
-def _joined(values: Rows, notes: Rows) -> Iterator[Value]:
-    """Values with the quality of the same time and device; both come by time."""
-    note_rows = (row for rows in notes for row in rows)
-    note = next(note_rows, None)
-    at_ms = None
-    here: dict[str, str] = {}  # device → quality at `at_ms`
-    for rows in values:
-        for time_ms, value, device in rows:
-            if time_ms != at_ms:
-                at_ms = time_ms
-                here.clear()
-                while note is not None and note[0] <= time_ms:
-                    if note[0] == time_ms:
-                        here[note[2]] = note[1]
-                    note = next(note_rows, None)
-            yield Value(time_ms, float(value), here.get(device, NOT_JUDGED), device)
+def _joined(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
+    """Values with the quality of the same time and device. Most often the two agree row by row, which is quick."""
+    judged = by_device(notes, 2)
+    waiting: list[list[Any]] = []  # notes of times that are not past
+    for rows in by_device(values, 2):
+        last_ms = rows[-1][0]
+        while not waiting or waiting[-1][0] < last_ms:
+            if (more := next(judged, None)) is None:
+                break
+            waiting += more
+        # Column by column: what the collector of garbage has not to look at is quick.
+        times, devices = [row[0] for row in rows], [row[2] for row in rows]
+        here = waiting[: len(rows)]
+        if [note[0] for note in here] == times and [note[2] for note in here] == devices:
+            qualities = [note[1] for note in here]
+            del waiting[: len(rows)]
+        else:
+            known = {(note[0], note[2]): note[1] for note in waiting}
+            qualities = [known.get(key, NOT_JUDGED) for key in zip(times, devices, strict=True)]
+            waiting = [note for note in waiting if note[0] > last_ms]
+        yield map(Value, times, [float(row[1]) for row in rows], qualities, devices)
 
 
 def _all_dropped(error: DataRefused, n_points: int) -> bool:

@@ -9,17 +9,22 @@ keeps no checkpoint waiting.
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from cloud.store.model import (
     NOT_JUDGED,
+    SUMMABLE,
     Before,
     Latest,
     Point,
     PointKey,
     PointsRejected,
+    Steps,
+    Summed,
     Value,
     sift,
 )
+from cloud.store.order import by_device
 from cloud.store.sqlite_file import SqliteFile
 from schemas.channels import split
 
@@ -76,6 +81,11 @@ _BEFORE = (
     "ORDER BY time_ms DESC LIMIT 1) "
     "WHERE span.series = (SELECT id FROM series WHERE station = :station AND channel = :channel) "
     "AND span.first_ms < :time_ms"
+)
+_SUMMED = (
+    "SELECT n, count(*) FILTER (WHERE good), count(*) FILTER (WHERE NOT good){figures} FROM ("
+    "SELECT (time_ms - :start) / :step AS n, value, instr(:without, substr(quality, 1, 1)) = 0 AS good FROM value "
+    "WHERE series = :series AND time_ms >= :start AND time_ms < :end) GROUP BY n ORDER BY n"
 )
 _IDENTITIES = (
     "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
@@ -148,7 +158,25 @@ class SqliteStore:
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
-        return self._series_pages(station, channel, start_ms, end_ms)
+        pages = by_device(self._pages(station, channel, start_ms, end_ms), 3)
+        return (one for rows in pages for one in map(Value, *list(zip(*rows, strict=True))[:4]))
+
+    def summed(
+        self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
+    ) -> Iterator[Summed]:
+        split(channel)
+        figures = "".join(f", {name}(value) FILTER (WHERE good)" for name in names if name in SUMMABLE)
+        query = _SUMMED.format(figures=figures)
+        for station in stations:
+            with self._file.reading() as db:
+                row = db.execute(
+                    "SELECT id FROM series WHERE station = ? AND channel = ?", (station, channel)
+                ).fetchone()
+                for run in runs if row else ():
+                    asked = {"series": row[0], "start": _fit(run.start_ms), "end": _fit(run.end_ms), "without": without}
+                    rows = db.execute(query, {**asked, "step": run.step_ms}).fetchall()
+                    for n, count, flagged, *found in rows:
+                        yield Summed(station, run.start_ms + n * run.step_ms, tuple(found), count, flagged)
 
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)
@@ -192,7 +220,7 @@ class SqliteStore:
     def close(self) -> None:
         self._file.close()
 
-    def _series_pages(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+    def _pages(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[list[tuple[Any, ...]]]:
         after, device = _fit(start_ms) - 1, 2**62
         end_ms = _fit(end_ms)
         while True:
@@ -200,8 +228,9 @@ class SqliteStore:
                 known = "SELECT id FROM series WHERE station = ? AND channel = ?"
                 row = db.execute(known, (station, channel)).fetchone()
                 rows = db.execute(_SERIES, (*row, after, device, end_ms, PAGE)).fetchall() if row else []
-            for after, value, quality, name, device in rows:  # noqa: B007
-                yield Value(after, value, quality, name)
+            if rows:
+                after, *_, device = rows[-1]
+                yield rows
             if len(rows) < PAGE:
                 return
 

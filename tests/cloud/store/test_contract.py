@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.calendar import Run
 from cloud.store import Before, Latest, Point, PointKey, PointsRejected, Store, Value
 from schemas.channels import ChannelError
 from tests.cloud.store.conftest import T0, point
@@ -108,6 +109,57 @@ def test_stations_do_not_mix(store: Store) -> None:
     assert rows(store, station="ufer") == [Value(T0 + 60_000, 9.0, "S", "kn-1")]
     assert store.channels("nowhere") == []
     assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1)]
+
+
+DAYS = [Run(T0, T0 + 600_000, 300_000), Run(T0 + 600_000, T0 + 1_320_000, 720_000)]  # 5, 5 and 12 minutes
+
+
+def summed(store: Store, names: tuple[str, ...] = ("sum", "min", "max"), stations: tuple[str, ...] = ("ufer", "markt")):
+    """station, start in minutes, sum, min, max, used, flagged; what comes as values is put together here."""
+    found = []
+    for one in store.summed(stations, "air_temperature", DAYS, names, "XB"):
+        figures, used, flagged = one.figures, one.used, one.flagged
+        if one.values is not None:
+            good = [value.value for value in one.values if value.quality[0] not in "XB"]
+            figures = tuple(COMBINE[name](good) for name in names) if good else (None,) * len(names)
+            used, flagged = len(good), len(one.values) - len(good)
+        found.append((one.station, (one.start_ms - T0) // 60_000, *figures, used, flagged))
+    return found
+
+
+COMBINE = {"sum": sum, "min": min, "max": max}
+
+
+def test_intervals_are_summed_up_without_what_is_flagged(store: Store) -> None:
+    flagged = {"air_temperature": "X range"}
+    store.write([point(n, air_temperature=float(n)) for n in range(-2, 30)])
+    store.write([point(2, device="b", air_temperature=50.0), point(3, device="b", air_temperature=-50.0)])
+    store.write([point(n, air_temperature=500.0)._replace(quality=flagged) for n in (6, 7)])
+    store.write([point(n, station="ufer", air_temperature=9.0)._replace(quality=flagged) for n in (1, 12, 40)])
+    store.write([point(13, station="ufer", air_temperature=1.5), point(14, station="ufer", battery=3.9)])
+    assert summed(store) == [
+        ("ufer", 0, None, None, None, 0, 1),
+        ("ufer", 10, 1.5, 1.5, 1.5, 1, 1),
+        ("markt", 0, 10.0, -50.0, 50.0, 7, 0),
+        ("markt", 5, 22.0, 5.0, 9.0, 3, 2),
+        ("markt", 10, sum(range(10, 22)), 10.0, 21.0, 12, 0),
+    ]
+    assert summed(store, ("max",), ("nowhere",)) == []
+    store.write([point(n, air_temperature=1.0)._replace(quality={"air_temperature": "G"}) for n in (6, 7)])
+    assert summed(store, ("sum",), ("markt",))[1] == ("markt", 5, 24.0, 5, 0)
+    with pytest.raises(ChannelError):
+        list(store.summed(["markt"], 'x" or true) //', DAYS, ("sum",), "XB"))
+
+
+def test_many_stations_are_summed_up_as_few(store: Store) -> None:
+    names = tuple(f"s{n}" for n in range(60))
+    bad = {"air_temperature": "B"}
+    store.write([point(n, station=name, air_temperature=n + 0.25) for name in names for n in range(22)])
+    store.write([point(n, station="s7", air_temperature=1e5)._replace(quality=bad) for n in (0, 11)])
+    found = summed(store, stations=names)
+    assert found == [row for name in names for row in summed(store, stations=(name,))]
+    assert len(found) == 180
+    assert found[21][1:] == (0, 1.25 + 2.25 + 3.25 + 4.25, 1.25, 4.25, 4, 1)
 
 
 def test_before_is_the_last_of_each_device_and_when_its_first_was(store: Store) -> None:
@@ -396,7 +448,15 @@ def test_more_than_a_page_or_a_chunk_streams_in_order(store: Store) -> None:
 def test_a_page_may_end_between_two_devices_of_one_time(store: Store) -> None:
     store.write([point(k, device=device) for k in range(3000) for device in ("a", "b", "c")])
     found = [(row.time_ms, row.device) for row in store.series("markt", "air_temperature", T0, T0 + 3000 * 60_000)]
-    assert sorted(found) == [(T0 + 60_000 * k, device) for k in range(3000) for device in ("a", "b", "c")]
+    assert found == [(T0 + 60_000 * k, device) for k in range(3000) for device in ("a", "b", "c")]
+
+
+def test_values_of_one_moment_come_by_device_whoever_was_stored_first(store: Store) -> None:
+    devices = ["c", "a", "9", "b", "10", "Z"]
+    for device in devices:
+        store.write([point(k, device=device) for k in range(3000)])
+    found = [(row.time_ms, row.device) for row in store.series("markt", "air_temperature", T0, T0 + 3000 * 60_000)]
+    assert found == [(T0 + 60_000 * k, device) for k in range(3000) for device in sorted(devices)]
 
 
 def test_a_stream_may_be_left_half_way_and_moved_between_threads(store: Store) -> None:
