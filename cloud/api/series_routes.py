@@ -114,7 +114,7 @@ def routes(services: Services) -> APIRouter:
 
 
 def _single(asked: Asked, source: Source) -> Iterator[Value]:
-    return source.values if asked.include == "all" else (one for one in source.values if not is_flagged(one.quality))
+    return iter(source.values) if asked.include == "all" else (v for v in source.values if not is_flagged(v.quality))
 
 
 def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
@@ -139,6 +139,8 @@ def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
 
 def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
     local = asked.zone if profile == "de" else None
+    if not asked.every and local is None:
+        return series_text.csv_value_pieces(_single(asked, source))
     if asked.every:
         columns = (*asked.names, "count", "flagged")
         return series_text.csv_pieces(columns, series_text.csv_rows(source.rows), local)
@@ -147,7 +149,7 @@ def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
 
 def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str] | None = None) -> Response:
     """A short answer as one, a long one streamed; what fails before the first rows is still an error with a status."""
-    first = b"".join(islice(pieces, 3))  # what stands before the rows, the first thousand, and what stands behind
+    first = b"".join(islice(pieces, 3))  # what stands before the rows, the first rows, and what stands behind
     more = next(pieces, None)
     if more is None:
         return Response(first, headers=headers, media_type=media_type)

@@ -7,6 +7,7 @@ the points at fault stand alone; writing is idempotent, so halves may repeat wha
 import re
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from itertools import chain
 from typing import Any
 
 from cloud.store.influx_before import before
@@ -74,7 +75,7 @@ class InfluxStore:
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
-        return self._series(station, channel, start_ms, end_ms)
+        return chain.from_iterable(self._series(station, channel, start_ms, end_ms))
 
     def summed(
         self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
@@ -136,14 +137,13 @@ class InfluxStore:
             return first + second, why or also
         return [], ""
 
-    def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+    def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Iterator[Value]]:
         where = 'WHERE "station" = $station AND time >= $start AND time < $end'
         params: Params = {"station": station, "start": _ns(start_ms), "end": _ns(end_ms)}
         values = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{READING}" {where}', params))
         notes = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{QUALITY}" {where}', params))
         try:
-            for part in _joined(values, notes):
-                yield from part
+            yield from _joined(values, notes)
         finally:
             values.close()
             notes.close()
