@@ -38,7 +38,7 @@ class AggregateError(ValueError):
     """The quantity has no such aggregate; the message names those that it has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One interval: [time_ms, end_ms), the aggregates in the order asked (None: not known)."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from cloud.accumulators import FLAGGED
 from cloud.api.series_query import Asked
 from cloud.series import Row, aggregate, rounded
-from cloud.store.model import Store, Summed
+from cloud.store.model import Store
 from schemas.quantities import MAXIMUM, MEAN
 
 FROM_MS = 3_600_000  # shorter intervals rest on so few values that reading them is as quick
@@ -34,18 +34,16 @@ def summed_rows(store: Store, asked: Asked, stations: Sequence[str]) -> Iterator
     runs = asked.every.runs(asked.window.start_ms, asked.window.end_ms)
     ends = {at: at + run.step_ms for run in runs for at in range(run.start_ms, run.end_ms, run.step_ms)}
     figures = tuple(dict.fromkeys(_FIGURE[name] for name in asked.names))
-    places = [(name, figures.index(_FIGURE[name])) for name in asked.names]
-    for one in store.summed(stations, asked.channel, runs, figures, FLAGGED):
-        yield one.station, _row(one, ends[one.start_ms], places, asked)
-
-
-def _row(one: Summed, end_ms: int, places: list[tuple[str, int]], asked: Asked) -> Row:
-    if one.values is not None:
-        every = asked.every.every if asked.every else ""
-        (row,) = aggregate(one.values, asked.quantity, every, asked.zone, asked.names, asked.include)
-        return row
-    results = tuple(
-        None if not one.used else rounded(one.figures[n] / one.used if name == "mean" else one.figures[n])
-        for name, n in places
-    )
-    return Row(one.start_ms, end_ms, results, one.used, one.flagged)
+    places = [(name == "mean", figures.index(_FIGURE[name])) for name in asked.names]
+    for station, start_ms, found, used, flagged, values in store.summed(
+        stations, asked.channel, runs, figures, FLAGGED
+    ):
+        if values is not None:
+            how = asked.quantity, asked.every.every, asked.zone, asked.names
+            yield from ((station, row) for row in aggregate(values, *how))
+            continue
+        if used:
+            results = tuple([rounded(found[n] / used if is_mean else found[n]) for is_mean, n in places])
+        else:
+            results = (None,) * len(places)
+        yield station, Row(start_ms, ends[start_ms], results, used, flagged)

@@ -7,7 +7,7 @@ the points at fault stand alone; writing is idempotent, so halves may repeat wha
 import re
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from cloud.store.influx_before import before
@@ -140,13 +140,24 @@ class InfluxStore:
     def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Iterator[Value]]:
         where = 'WHERE "station" = $station AND time >= $start AND time < $end'
         params: Params = {"station": station, "start": _ns(start_ms), "end": _ns(end_ms)}
-        values = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{READING}" {where}', params))
-        notes = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{QUALITY}" {where}', params))
+        devices = self._devices(station)
+        column, alone = ', "device"', ""
+        if len(devices) == 1:  # as most often: its name need not come with every row
+            (alone,) = devices
+            column, where, params = "", where + ' AND "device" = $device', {**params, "device": alone}
+        values = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{READING}" {where}', params))
+        notes = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{QUALITY}" {where}', params))
         try:
-            yield from _joined(values, notes)
+            yield from _of_one(alone, values, notes) if alone else _of_many(values, notes)
         finally:
             values.close()
             notes.close()
+
+    def _devices(self, station: str) -> list[str]:
+        """Which ever sent from there, by the server's index."""
+        query = f'SHOW TAG VALUES FROM "{READING}" WITH KEY = "device" WHERE "station" = $station'
+        (series,) = self._influx.query(query, {"station": station})
+        return [device for one in series for _, device in one["values"]]
 
     def _ahead(self, chunks: Rows) -> Rows:
         """The same, the next part on its way while one is being used."""
@@ -188,8 +199,30 @@ def _in_turn(chunks: Rows, coming: "Future[list[list[Any]] | None]", pool: Execu
         chunks.close()
 
 
-def _joined(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
-    """Values with the quality of the same time and device. Most often the two agree row by row, which is quick."""
+def _of_one(device: str, values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
+    """Values with the quality of the same time. Most often the two agree row by row, which is quick."""
+    waiting: list[list[Any]] = []  # notes of times that are not past
+    for rows in values:
+        last_ms = rows[-1][0]
+        while not waiting or waiting[-1][0] < last_ms:
+            if (more := next(notes, None)) is None:
+                break
+            waiting += more
+        # Column by column: what the collector of garbage has not to look at is quick.
+        times = [row[0] for row in rows]
+        here = waiting[: len(rows)]
+        if [note[0] for note in here] == times:
+            qualities = [note[1] for note in here]
+            del waiting[: len(rows)]
+        else:
+            known: dict[int, str] = {note[0]: note[1] for note in waiting}
+            qualities = [known.get(time_ms, NOT_JUDGED) for time_ms in times]
+            waiting = [note for note in waiting if note[0] > last_ms]
+        yield map(Value, times, [float(row[1]) for row in rows], qualities, repeat(device))
+
+
+def _of_many(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
+    """The same, with a column of devices."""
     judged = by_device(notes, 2)
     waiting: list[list[Any]] = []  # notes of times that are not past
     for rows in by_device(values, 2):
@@ -198,7 +231,6 @@ def _joined(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
             if (more := next(judged, None)) is None:
                 break
             waiting += more
-        # Column by column: what the collector of garbage has not to look at is quick.
         times, devices = [row[0] for row in rows], [row[2] for row in rows]
         here = waiting[: len(rows)]
         if [note[0] for note in here] == times and [note[2] for note in here] == devices:

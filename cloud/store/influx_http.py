@@ -159,7 +159,7 @@ class InfluxConnection:
         if error is None:
             series: list[dict[str, Any]] = result.get("series", [])
             return series
-        if "database not found" in error:
+        if "database not found" in error or "retention policy not set" in error:
             raise StoreRefused(
                 f"InfluxDB at {self.url} has no bucket '{self.bucket}' that this token may read: create it, "
                 "or mend KLIMANETZ_STORE or the token"

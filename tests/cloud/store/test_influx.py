@@ -236,7 +236,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_the_end() -> None:
     with answering(200, row, {"Content-Length": str(len(row) + 100)}) as url:
         store = open_store(url, "token")
         with pytest.raises(StoreUnavailable, match="broke off"):
-            list(store.series("markt", "air_temperature", T0, END))
+            list(store.identities("kn-1"))
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
