@@ -252,7 +252,7 @@ def test_a_store_that_is_down_is_told_before_the_first_row(store: Store) -> None
 
 
 def test_a_stream_that_breaks_is_not_closed_as_if_whole(store: Store) -> None:
-    client = TestClient(create_app(Failing(5000), Registry()))  # type: ignore[arg-type]
+    client = TestClient(create_app(Failing(20_000), Registry()))  # type: ignore[arg-type]
     with pytest.raises(RuntimeError) as caught:
         client.get(URL)
     assert isinstance(caught.value.__cause__, StoreUnavailable)
