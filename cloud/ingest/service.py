@@ -10,8 +10,8 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody 
 STATUS_S = 60.0
 BEAT_S = 10.0
 _TOPICS_MAX = 100_000
+NOT_GRANTED = "does not give us with QoS 1 what comes on these topics; its ACL must let this user read them:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +123,39 @@ class Ingest:
             try:
                 made = self._connect()
                 inbox = Inbox(made)
-                async with made as client:
-                    for topic in SUBSCRIBED:
-                        await client.subscribe(self._shared(topic), qos=1)
+                async with made as client, self._keeping(inbox) as kept:
+                    # The broker may send what waited before it answers, more than is read ahead: it is taken meanwhile.
+                    granted = {topic: await client.subscribe(self._shared(topic), qos=1) for topic in SUBSCRIBED}
+                    self._solve("broker")
+                    if short := [topic for topic, said in granted.items() if said[0] != 1]:
+                        self._complain("broker", f"{self.config.mqtt} {NOT_GRANTED} {', '.join(short)}")
                     await self._say(client, online=True)
                     self._client, pause_s = client, 0.5
-                    self._solve("broker")
                     log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
                     ready()
                     self._owing.set()
-                    while True:
-                        await self._keep(inbox, await inbox.take())
+                    await kept
             except aiomqtt.MqttError as error:
                 self._client = None
                 way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
                 self._complain("broker", f"no broker at {self.config.mqtt}: {error}; trying again; {way_out}")
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, 30.0)
+
+    @asynccontextmanager
+    async def _keeping(self, inbox: Inbox) -> AsyncIterator["asyncio.Task[None]"]:
+        """What comes is kept, from the first message on and until the connection ends."""
+
+        async def keep() -> None:
+            while True:
+                await self._keep(inbox, await inbox.take())
+
+        task = asyncio.create_task(keep())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def _connect(self) -> aiomqtt.Client:
         will = aiomqtt.Will(self._status_topic(), b'{"online": false}', qos=1, retain=True)
