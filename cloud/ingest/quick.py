@@ -91,7 +91,7 @@ class QuickReader:
 
     def read(self, device: str, message: Message) -> list[Quick] | None:
         """The readings of a message of the device, None where `decode` must look."""
-        _, payload, received_ms, _, replayed_ms = message
+        _, payload, received_ms, _, replayed_ms, _ = message
         if len(payload) > PAYLOAD_MAX or b"\\" in payload:
             return None
         try:

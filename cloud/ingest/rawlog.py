@@ -19,7 +19,8 @@ import zstandard
 from cloud.filelock import locked
 from cloud.ingest.message import Message
 
-_HEAD = struct.Struct("<QQ?HI")  # received_ms, replayed_ms, retained, length of topic, length of payload
+_HEAD = struct.Struct("<QQBHI")  # received_ms, replayed_ms, flags, length of topic, length of payload
+_RETAINED, _WHOLE = 1, 2  # flags
 UNIT_BYTES = 8 << 20  # of messages that are applied together, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
@@ -35,11 +36,12 @@ ASIDE = 48_000  # added to a part's number: its backlog, which is applied behind
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages that were made durable together; ids rise."""
+    """Messages that were made durable together; ids rise. `behind`: the batch of the part that comes before."""
 
     id: int
     messages: list[Message]
     part: int = 0
+    behind: int = 0
 
 
 class RawLogUnavailable(Exception):
@@ -94,7 +96,7 @@ class RawLog:
         Applied together they cost the ledger one transaction; the id is that of the last.
         """
         messages: list[Message] = []
-        size = 0
+        size, behind = 0, batch
         query = "SELECT id, body FROM place JOIN batch USING (id) WHERE part = ? AND id > ? ORDER BY id LIMIT 1"
         while len(messages) < most and size < UNIT_BYTES:
             row = self._execute(query, (part, batch)).fetchone()
@@ -103,7 +105,7 @@ class RawLog:
             body = zstandard.decompress(row[1])
             batch, size = row[0], size + len(body)
             messages += unpack(body)
-        return Batch(batch, messages, part) if messages else None
+        return Batch(batch, messages, part, behind) if messages else None
 
     def kept(self, after: int, last: int, from_ms: int, to_ms: int, most: int) -> Iterator[Batch]:
         """Batches of all parts with ids in (after, last], received in [from, to): at most so many, by id."""
@@ -191,16 +193,18 @@ def _lock(path: Path) -> IO[str]:
 def pack(messages: Iterable[Message]) -> bytes:
     """Messages as one byte string."""
     parts: list[bytes] = []
-    for topic, payload, received_ms, retained, replayed_ms in messages:
-        add(parts, topic.encode(), payload, received_ms, retained, replayed_ms)
+    for topic, payload, received_ms, retained, replayed_ms, whole in messages:
+        add(parts, topic.encode(), payload, received_ms, retained, replayed_ms, whole)
     return b"".join(parts)
 
 
 def add(
-    parts: list[bytes], topic: bytes, payload: bytes, received_ms: int, retained: bool = False, replayed_ms: int = 0
-) -> None:
+    parts: list[bytes], topic: bytes, payload: bytes, received_ms: int,
+    retained: bool = False, replayed_ms: int = 0, whole: bool = False,
+) -> None:  # fmt: skip
     """One message to what is joined to be packed."""
-    parts += (_HEAD.pack(received_ms, replayed_ms, retained, len(topic), len(payload)), topic, payload)
+    flags = _RETAINED * retained | _WHOLE * whole
+    parts += (_HEAD.pack(received_ms, replayed_ms, flags, len(topic), len(payload)), topic, payload)
 
 
 def unpack(data: bytes) -> Iterator[Message]:
@@ -209,12 +213,13 @@ def unpack(data: bytes) -> Iterator[Message]:
     names: dict[bytes, str] = {}
     make, head = Message._make, _HEAD.unpack_from
     while at < end:
-        received_ms, replayed_ms, retained, topic_size, payload_size = head(data, at)
+        received_ms, replayed_ms, flags, topic_size, payload_size = head(data, at)
         at += size
         name = data[at : at + topic_size]
         at += topic_size
         topic = names.get(name)
         if topic is None:
             topic = names[name] = name.decode("utf-8", "backslashreplace")
-        yield make((topic, data[at : at + payload_size], received_ms, retained, replayed_ms))
+        payload = data[at : at + payload_size]
+        yield make((topic, payload, received_ms, flags & _RETAINED == _RETAINED, replayed_ms, flags >= _WHOLE))
         at += payload_size
