@@ -169,3 +169,20 @@ def test_one_who_ends_later_than_was_thought_does_nothing_twice(tmp_path: Path) 
     delivery = parts.ledger.delivery("kn-1")
     assert delivery is not None
     assert (delivery["received"], delivery["duplicates"]) == (3, 0)
+
+
+def test_what_is_asked_often_costs_the_same_however_much_is_kept(tmp_path: Path) -> None:
+    """A month is millions of batches; each reading that comes asks for the parts, each minute for what is old."""
+    log = RawLog(tmp_path)
+    kept = range(1, 5001)
+    log._db.executemany("INSERT INTO batch VALUES (?, ?, 1, x'00')", [(n, NOW_MS + n) for n in kept])
+    log._db.executemany("INSERT INTO place VALUES (?, ?)", [(n % 3, n) for n in kept])
+    thousands: list[int] = []
+    log._db.set_progress_handler(lambda: thousands.append(1), 1000)  # of SQLite's own steps
+    assert log.parts() == [0, 1, 2]
+    applied = {0: 5000, 1: 5000, 2: 5}
+    assert log.forget(NOW_MS, applied) == 0
+    assert len(thousands) <= 1
+    assert log.forget(NOW_MS + 31, applied) == 22, "of the third part two were applied"
+    places = "SELECT COUNT(*) FROM place WHERE id NOT IN (SELECT id FROM batch)"
+    assert log._db.execute(places).fetchone() == (0,)
