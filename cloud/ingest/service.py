@@ -40,6 +40,7 @@ SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, t
 RETENTION_MS = 30 * 86_400_000
 SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was stored meanwhile
 ACK_S = 10.0
+ACKS_AT_ONCE = 250  # aiomqtt looks through all that is under way with each
 LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody wants a replay
 STATUS_S = 60.0
 BEAT_S = 10.0
@@ -230,13 +231,15 @@ class Ingest:
 
     async def _say_stored(self, client: aiomqtt.Client) -> None:
         saying, self._owed = self._owed, Owed()
-        sent = [
-            client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
-            for device, ranges in saying.ranges()
-        ]
+        all_of_it = list(saying.ranges())
         try:
-            async with asyncio.timeout(ACK_S):
-                await asyncio.gather(*sent)
+            for start in range(0, len(all_of_it), ACKS_AT_ONCE):
+                sent = [
+                    client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
+                    for device, ranges in all_of_it[start : start + ACKS_AT_ONCE]
+                ]
+                async with asyncio.timeout(ACK_S):
+                    await asyncio.gather(*sent)
         except (aiomqtt.MqttError, TimeoutError) as error:
             log.warning("some acknowledgements were not sent, they are said again: %s", error or "the broker is slow")
             self._owed.update(saying)

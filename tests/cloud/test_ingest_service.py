@@ -14,6 +14,7 @@ import pytest
 from cloud.ingest.service import Ingest, IngestConfig, now_ms
 from cloud.mqtt import MqttUrl
 from cloud.store.model import StoreUnavailable
+from schemas.intervals import Intervals
 from tests.brokers import Broker, start_mosquitto
 from tests.cloud import ingest_parts
 
@@ -241,5 +242,27 @@ def test_a_broker_that_refuses_a_subscription_is_told_of(tmp_path: Path) -> None
         assert str(service.problem).endswith("read them: klimanetz/v1/up/+")
         stop.set()
         await running
+
+    asyncio.run(scenario())
+
+
+def test_acknowledgements_of_a_large_fleet_are_said_some_at_a_time(broker: Broker, tmp_path: Path) -> None:
+    """What is under way is looked through with each: all at once, ten thousand devices hold everything for seconds."""
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            client = b.service._client
+            assert client is not None
+            publish, most = client._client.publish, [0]
+
+            def watched(*arguments: Any, **more: Any) -> Any:
+                most[0] = max(most[0], len(client._pending_publishes))
+                return publish(*arguments, **more)
+
+            client._client.publish = watched  # type: ignore[method-assign]
+            b.service._owed.add({f"d{n}": {0: Intervals([(1, 5)])} for n in range(2000)})
+            b.service._owing.set()
+            assert [await b.acks() for _ in range(2000)] == [[[0, 1, 5]]] * 2000
+            assert most[0] <= 250
 
     asyncio.run(scenario())
