@@ -39,7 +39,8 @@ class Inbox:
         self._waiting: list[Delivery] = []
         self._bytes = 0
         self._came = asyncio.Event()
-        self._rest = b""
+        self._rest: list[bytes] = []  # the beginning of a packet, and how many bytes it has, once that is known
+        self._have = self._need = 0
         self._lost = False
         self._paused: int | None = None  # the socket that is not read
 
@@ -62,8 +63,8 @@ class Inbox:
             came.cancel()
         if self._waiting:
             return
-        if ended.done():
-            ended.result()  # raises what ended it
+        if ended.done() and (error := ended.exception()) is not None:
+            raise error if isinstance(error, aiomqtt.MqttError) else aiomqtt.MqttError(repr(error)) from error
         if ended.done() or self._lost:  # aiomqtt forgets an end that comes right behind the CONNACK
             raise aiomqtt.MqttError("the connection ended")
 
@@ -88,8 +89,12 @@ class Inbox:
         if not data:
             return self._ended(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         client._last_bytes_received = time.monotonic()
+        self._rest.append(data)
+        self._have += len(data)
+        if self._have < self._need:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
         try:
-            code = self._cut(self._rest + data if self._rest else data)
+            code = self._cut(data if len(self._rest) == 1 else b"".join(self._rest))
         except (_Malformed, MQTTException, struct.error, IndexError):
             code = MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self._ended(code) if code else code
@@ -112,7 +117,7 @@ class Inbox:
 
     def _cut(self, data: bytes) -> MQTTErrorCode:
         """Whole packets out of the bytes; the rest waits for more."""
-        at, end = 0, len(data)
+        at, end, need = 0, len(data), 0
         waiting = self._waiting
         while end - at >= 2:
             first, length, body = data[at], data[at + 1], at + 2
@@ -123,6 +128,7 @@ class Inbox:
                 length, body = found
             after = body + length
             if after > end:
+                need = after - at
                 break
             if first >> 4 != _PUBLISH:
                 if code := self._hand_over(first, data[body:after]):
@@ -140,9 +146,10 @@ class Inbox:
             if behind > after:
                 raise _Malformed
             waiting.append((name, data[behind:after], first & 1 == 1, mid))
+            self._bytes += length
             at = after
-        self._rest = data[at:]
-        self._bytes += at
+        self._rest = [data[at:]] if at < end else []
+        self._have, self._need = end - at, need
         if waiting:
             self._came.set()
         return MQTTErrorCode.MQTT_ERR_SUCCESS

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.ingest.pipeline import Pipeline, Report, Work
 from cloud.ingest.rawlog import ASIDE, RawLog, RawLogUnavailable
+from cloud.ledger.ledger import Overtaken
 from cloud.store.model import StoreRefused, StoreUnavailable
 
 log = logging.getLogger("klimanetz.ingest")
@@ -52,6 +53,8 @@ class Follower:
         while True:
             try:
                 await self._follow()
+            except Overtaken:
+                continue
             except (StoreUnavailable, StoreRefused, SQLAlchemyError, RawLogUnavailable, OSError) as error:
                 self._complained(f"cannot store: {error}; captured readings wait, trying again")
                 wait_s = getattr(error, "retry_after_s", None) or self._pause_s
@@ -100,13 +103,16 @@ class Follower:
             batch = self._raw.after(cursors[part], UNIT_MESSAGES if part < ASIDE else BACKLOG_MESSAGES, part)
             if batch is None:
                 continue
-            if part < ASIDE and len(batch.messages) >= UNIT_MESSAGES:
+            if part < ASIDE:
                 self._set_aside(part, batch.id)
             return self._pipeline.read(batch)
         return None
 
     def _set_aside(self, part: int, batch: int) -> None:
-        """Live before backlog: where much waits, what comes from now on need not wait for it."""
+        """Live before backlog: where much waits, what comes from now on need not wait for it.
+
+        Only behind a unit: what an attempt before may have written must be met again before anything newer is applied.
+        """
         if self._raw.backlog({part: batch}) > ASIDE_MESSAGES:
             self._raw.set_aside(part, batch)
             self._cursors.setdefault(part + ASIDE, 0)
@@ -115,6 +121,3 @@ class Follower:
         parts = {self._worker, *self._raw.parts()}
         mine = [part for part in parts if part % ASIDE % self._workers == self._worker]
         self._cursors = {part: self._pipeline.ledger.cursor(self._raw.id, part) for part in mine}
-        for part in mine:
-            if part < ASIDE:
-                self._set_aside(part, self._cursors[part])

@@ -10,4 +10,5 @@ class Message(NamedTuple):
     payload: bytes
     received_ms: int
     retained: bool = False  # the broker kept it: it may have been sent long ago
-    replayed_ms: int = 0  # 0, or when a dead letter was taken again
+    replayed_ms: int = 0  # 0, or when a dead letter or a kept message was taken again
+    whole: bool = False  # taken again whole, as it first came: what was made of it then may be stored

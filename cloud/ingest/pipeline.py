@@ -24,7 +24,7 @@ from cloud.ingest.sort import SETTLED, sort, source_rank
 from cloud.ingest.steps import Steps
 from cloud.judge import FAILED_RANGE, judge
 from cloud.ledger.dead_letters import PAYLOAD_MAX, DeadLetter
-from cloud.ledger.ledger import Identity, Ledger, Outcome, Provisional, Stream
+from cloud.ledger.ledger import Identity, Ledger, Outcome, Overtaken, Provisional, Stream
 from cloud.registry.registry import Snapshot
 from cloud.store.model import Point, PointKey, PointsRejected, Store
 from schemas import topics
@@ -111,17 +111,24 @@ class Pipeline:
         self.store, self.ledger, self.registry, self.log, self.divided = store, ledger, registry, log, divided
         self._quick: tuple[Snapshot, QuickReader] | None = None
         self._steps = Steps()
-        self._tried: dict[int, int] = {}  # part -> the batch of its last attempt
+        self._tried: dict[int, int] = {}  # part -> the batch behind which its last attempt was
 
     def apply(self, batch: Batch) -> Report:
         """One batch, whole. Raises StoreUnavailable or StoreRefused, and then nothing is acknowledged."""
         return self.settle(self.read(batch))
 
     def settle(self, work: Work) -> Report:
-        """What was read is sorted, written and told to the ledger."""
-        work.again = self._tried.get(work.batch.part) in (None, work.batch.id)
-        self._tried[work.batch.part] = work.batch.id
+        """What was read is sorted, written and told to the ledger. Raises Overtaken."""
+        batch = work.batch
+        work.again = self._tried.get(batch.part) in (None, batch.behind)
+        self._tried[batch.part] = batch.behind
         with self.ledger.turn(work.devices()):
+            # One who was killed leaves workers that finish their unit: what they did must not be done once more.
+            applied = self.ledger.cursor(self.log, batch.part)
+            if applied >= batch.id:
+                return Report(revision=work.report.revision, acks=_acks(work))
+            if applied > batch.behind:
+                raise Overtaken
             known = self._ask(work)
             self._take_runs(work, known)
             places = self._sort(work, known)
@@ -130,15 +137,14 @@ class Pipeline:
             alone = self.divided or self.ledger.is_alone(self.log)
             _count(work, self.divided, alone)
             self.ledger.apply(work.outcome)
-        counted = [item.identity for item in work.items if item.identity is not None]
-        work.report.acks = acknowledgements([*counted, *work.kept], work.runs)
+        work.report.acks = _acks(work)
         return work.report
 
     def read(self, batch: Batch) -> Work:
         """The plain messages as runs, the others as items: what can be done before it is our turn."""
         snapshot = self.registry.snapshot()
         report = Report(len(batch.messages), revision=snapshot.revision)
-        work = Work(batch, Outcome(self.log, batch.id, batch.part), report, snapshot)
+        work = Work(batch, Outcome(self.log, batch.id, batch.part, batch.behind), report, snapshot)
         quick = self._reader(work.snapshot)
         runs: dict[str, Run] = {}
         others = []
@@ -196,7 +202,7 @@ class Pipeline:
         sort(work.items, known.stored, known.seen, provisional, newest_ms)
         for item in work.items:
             device = item.reading.device
-            if item.fate is Fate.NEW and item.time_ms < newest_ms.get(device, -1):
+            if item.fate is Fate.NEW and not item.message.whole and item.time_ms < newest_ms.get(device, -1):
                 work.outcome.tally(device).late += 1
             newest_ms[device] = max(item.time_ms, newest_ms.get(device, -1))
         for run in work.runs:
@@ -241,7 +247,7 @@ class Pipeline:
             except PointsRejected as error:
                 _put_aside(error, items, work)
         # The new place is written before the old one goes: dying in between leaves both, and the repetition mends it.
-        left = [_left(item, places) for item in items]
+        left = [_left(item, places, work) for item in items]
         if stale := [key for key in left if key is not None]:
             self.store.delete(stale)
         stored = {(p.station, p.device, p.time_ms): p for p in points} if items else {}
@@ -273,15 +279,17 @@ def _settle(work: Work, places: Places) -> None:
     for n, item in enumerate(work.items):
         if item.fate not in WRITTEN:
             continue
-        owner, device = _owner(item, work.outcome.batch, n), item.reading.device
+        owner, device = _owner(item, work, n), item.reading.device
         again = places.has(device, item.time_ms, owner)
-        if item.identity is None and again:
+        if item.identity is None and again and owner.stamp is None:
             item.fate = Fate.REWRITTEN  # two readings of a moment are one
         if item.own and item.fate is Fate.REWRITTEN and item.identity is not None and not again:
             item.fate = Fate.AGAIN  # a letter of a reading that is known by another time
             continue
         left_ms = item.old.time_ms if item.old is not None else None
         item.time_ms = places.claim(device, item.time_ms, owner, left_ms)
+        if owner.stamp is not None and item.message.whole and places.stood(device, item.time_ms, None):
+            item.fate = Fate.REWRITTEN
 
 
 def _arrived(item: Item, stored: Point, left: PointKey | None, places: Places, work: Work) -> None:
@@ -296,12 +304,12 @@ def _arrived(item: Item, stored: Point, left: PointKey | None, places: Places, w
     )  # fmt: skip
 
 
-def _left(item: Item, places: Places) -> PointKey | None:
+def _left(item: Item, places: Places, work: Work) -> PointKey | None:
     """The place that a reading with a better time has left, unless another reading stands there."""
     old, device = item.old, item.reading.device
     if item.fate is not Fate.BETTER or old is None or (old.station, old.time_ms) == (item.station, item.time_ms):
         return None
-    mine = places.has(device, old.time_ms, _owner(item, 0, 0))
+    mine = places.has(device, old.time_ms, _owner(item, work, 0))
     return PointKey(old.station, device, old.time_ms) if mine else None
 
 
@@ -327,11 +335,15 @@ def _decode(n: int, message: Message, work: Work) -> None:
         work.items.append(Item(reading, identity(reading), place, message, time_ms(reading), own, n))
 
 
-def _owner(item: Item, batch: int, n: int) -> Owner:
+def _owner(item: Item, work: Work, n: int) -> Owner:
     """Whose a place in time is: a counted reading's, or the moment's own, or that one stamp's."""
     if item.identity is not None:
         return Owner(item.identity[1:], item.reading.index)
-    return Owner(None, stamp=(batch, n) if item.reading.time_source is TimeSource.RECEIVER else None)
+    if item.reading.time_source is not TimeSource.RECEIVER:
+        return Owner(None)
+    message = item.message
+    again = message.whole or (work.again and not message.replayed_ms)  # a letter alone is a part of what came
+    return Owner(None, stamp=(work.outcome.batch, n), again=again)
 
 
 def _put_aside(error: PointsRejected, items: list[Item], work: Work) -> None:
@@ -419,6 +431,11 @@ def point(item: Item) -> Point:
     reading = item.reading
     quality = judge(reading.values)
     return Point(item.station, reading.device, item.time_ms, reading.values, quality, reading.generation, reading.seq)
+
+
+def _acks(work: Work) -> dict[str, dict[int, Intervals]]:
+    counted = [item.identity for item in work.items if item.identity is not None]
+    return acknowledgements([*counted, *work.kept], work.runs)
 
 
 def acknowledgements(keys: Iterable[Identity], runs: Iterable[Run] = ()) -> dict[str, dict[int, Intervals]]:

@@ -30,15 +30,18 @@ class Occupants(Protocol):
 class Owner:
     """Whose a place is. `count`: a counted reading's, with `index` in its frame. Without a count it belongs to the
     moment, as two such readings are one, unless `stamp` makes it that one message's (we ourselves gave it the time).
+    `again`: that message was perhaps stored, so a place at its time without a count is its own; those that came with
+    it are met again in the same order.
     """
 
     count: Count | None
     index: int = 0
     stamp: tuple[int, int] | None = None
+    again: bool = False
 
     def is_stored_as(self, occupant: Count | None) -> bool:
         """Whether what the store has is this reading."""
-        return occupant == self.count and self.stamp is None
+        return occupant == self.count and (self.stamp is None or self.again)
 
 
 class Places:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from cloud.ingest.decode import AHEAD_MAX, EARLIEST
+from cloud.ingest.decode import AHEAD_MAX, EARLIEST, PAYLOAD_MAX
 from cloud.ingest.message import Message
 from cloud.ingest.sort import source_rank
 from cloud.judge import COARSE, limits_of
@@ -91,8 +91,8 @@ class QuickReader:
 
     def read(self, device: str, message: Message) -> list[Quick] | None:
         """The readings of a message of the device, None where `decode` must look."""
-        _, payload, received_ms, _, replayed_ms = message
-        if b"\\" in payload:
+        _, payload, received_ms, _, replayed_ms, _ = message
+        if len(payload) > PAYLOAD_MAX or b"\\" in payload:
             return None
         try:
             bodies = [_one(payload)] if payload[:1] == b"{" else _some(payload)
@@ -212,7 +212,7 @@ def _more(body: _Body) -> int | None:
 
 def _texts(link: dict[str, Any]) -> int:
     """How many strings a link has, keys included; what lies deeper than in a list is not counted."""
-    lists = sum(len(one) for one in link.values() if type(one) is list)
+    lists = sum(type(text) is str for one in link.values() if type(one) is list for text in one)
     return len(link) + sum(type(one) is str for one in link.values()) + lists
 
 

@@ -19,7 +19,8 @@ import zstandard
 from cloud.filelock import locked
 from cloud.ingest.message import Message
 
-_HEAD = struct.Struct("<QQ?HI")  # received_ms, replayed_ms, retained, length of topic, length of payload
+_HEAD = struct.Struct("<QQBHI")  # received_ms, replayed_ms, flags, length of topic, length of payload
+_RETAINED, _WHOLE = 1, 2  # flags
 UNIT_BYTES = 8 << 20  # of messages that are applied together, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);
@@ -27,7 +28,16 @@ CREATE TABLE IF NOT EXISTS batch (
     id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, messages INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS place (part INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (part, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batch_received_ms ON batch (received_ms);
 """
+# SELECT DISTINCT, which would read millions of rows; this jumps from part to part.
+_PARTS = """
+WITH RECURSIVE known (part) AS (
+    SELECT MIN(part) FROM place
+    UNION ALL SELECT (SELECT MIN(place.part) FROM place WHERE place.part > known.part) FROM known WHERE part IS NOT NULL
+) SELECT part FROM known WHERE part IS NOT NULL
+"""
+_FORGOTTEN_AT_ONCE = 1000  # batches: capture waits meanwhile
 # A log from before there were parts.
 _PLACE_ALL = "INSERT INTO place SELECT 0, id FROM batch WHERE NOT EXISTS (SELECT 1 FROM place)"
 ASIDE = 48_000  # added to a part's number: its backlog, which is applied behind what comes live
@@ -35,11 +45,12 @@ ASIDE = 48_000  # added to a part's number: its backlog, which is applied behind
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages that were made durable together; ids rise."""
+    """Messages that were made durable together; ids rise. `behind`: the batch of the part that comes before."""
 
     id: int
     messages: list[Message]
     part: int = 0
+    behind: int = 0
 
 
 class RawLogUnavailable(Exception):
@@ -94,7 +105,7 @@ class RawLog:
         Applied together they cost the ledger one transaction; the id is that of the last.
         """
         messages: list[Message] = []
-        size = 0
+        size, behind = 0, batch
         query = "SELECT id, body FROM place JOIN batch USING (id) WHERE part = ? AND id > ? ORDER BY id LIMIT 1"
         while len(messages) < most and size < UNIT_BYTES:
             row = self._execute(query, (part, batch)).fetchone()
@@ -103,7 +114,7 @@ class RawLog:
             body = zstandard.decompress(row[1])
             batch, size = row[0], size + len(body)
             messages += unpack(body)
-        return Batch(batch, messages, part) if messages else None
+        return Batch(batch, messages, part, behind) if messages else None
 
     def kept(self, after: int, last: int, from_ms: int, to_ms: int, most: int) -> Iterator[Batch]:
         """Batches of all parts with ids in (after, last], received in [from, to): at most so many, by id."""
@@ -129,7 +140,7 @@ class RawLog:
 
     def parts(self) -> list[int]:
         """The parts that there are: more than workers after there were more of them, and backlogs."""
-        return [part for (part,) in self._execute("SELECT DISTINCT part FROM place ORDER BY part", ())]
+        return [part for (part,) in self._execute(_PARTS, ())]
 
     def backlog(self, applied: Mapping[int, int]) -> int:
         """How many messages wait behind the batches applied last, by part."""
@@ -138,15 +149,18 @@ class RawLog:
 
     def forget(self, before_ms: int, applied: Mapping[int, int]) -> int:
         """Drop batches that were applied, by part, and are older than a time; how many."""
-        old = "SELECT id FROM place JOIN batch USING (id) WHERE part = ? AND id <= ? AND received_ms < ?"
-        gone = [(id_,) for one in applied.items() for (id_,) in self._execute(old, (*one, before_ms)).fetchall()]
-        with self._changing() as db:
-            db.executemany("DELETE FROM batch WHERE id = ?", gone)
-            for part, batch in applied.items():
-                db.execute(
-                    "DELETE FROM place WHERE part = ? AND id <= ? AND id NOT IN (SELECT id FROM batch)", (part, batch)
-                )
-        return len(gone)
+        old = (
+            "SELECT id FROM batch WHERE received_ms < ? AND id <= ? "
+            "AND EXISTS (SELECT 1 FROM place WHERE part = ? AND place.id = batch.id) ORDER BY received_ms LIMIT ?"
+        )
+        count = 0
+        for part, batch in applied.items():
+            while gone := self._execute(old, (before_ms, batch, part, _FORGOTTEN_AT_ONCE)).fetchall():
+                with self._changing() as db:
+                    db.executemany("DELETE FROM batch WHERE id = ?", gone)
+                    db.executemany("DELETE FROM place WHERE part = ? AND id = ?", [(part, id_) for (id_,) in gone])
+                count += len(gone)
+        return count
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -191,16 +205,18 @@ def _lock(path: Path) -> IO[str]:
 def pack(messages: Iterable[Message]) -> bytes:
     """Messages as one byte string."""
     parts: list[bytes] = []
-    for topic, payload, received_ms, retained, replayed_ms in messages:
-        add(parts, topic.encode(), payload, received_ms, retained, replayed_ms)
+    for topic, payload, received_ms, retained, replayed_ms, whole in messages:
+        add(parts, topic.encode(), payload, received_ms, retained, replayed_ms, whole)
     return b"".join(parts)
 
 
 def add(
-    parts: list[bytes], topic: bytes, payload: bytes, received_ms: int, retained: bool = False, replayed_ms: int = 0
-) -> None:
+    parts: list[bytes], topic: bytes, payload: bytes, received_ms: int,
+    retained: bool = False, replayed_ms: int = 0, whole: bool = False,
+) -> None:  # fmt: skip
     """One message to what is joined to be packed."""
-    parts += (_HEAD.pack(received_ms, replayed_ms, retained, len(topic), len(payload)), topic, payload)
+    flags = _RETAINED * retained | _WHOLE * whole
+    parts += (_HEAD.pack(received_ms, replayed_ms, flags, len(topic), len(payload)), topic, payload)
 
 
 def unpack(data: bytes) -> Iterator[Message]:
@@ -209,12 +225,13 @@ def unpack(data: bytes) -> Iterator[Message]:
     names: dict[bytes, str] = {}
     make, head = Message._make, _HEAD.unpack_from
     while at < end:
-        received_ms, replayed_ms, retained, topic_size, payload_size = head(data, at)
+        received_ms, replayed_ms, flags, topic_size, payload_size = head(data, at)
         at += size
         name = data[at : at + topic_size]
         at += topic_size
         topic = names.get(name)
         if topic is None:
             topic = names[name] = name.decode("utf-8", "backslashreplace")
-        yield make((topic, data[at : at + payload_size], received_ms, retained, replayed_ms))
+        payload = data[at : at + payload_size]
+        yield make((topic, payload, received_ms, flags & _RETAINED == _RETAINED, replayed_ms, flags >= _WHOLE))
         at += payload_size

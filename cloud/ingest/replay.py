@@ -48,7 +48,7 @@ def replay_captured(replays: Replays, raw: RawLog, now_ms: int) -> int:
         return 0
     cursor, messages = wanted.cursor, wanted.messages
     for batch in raw.kept(cursor, wanted.last_batch, wanted.from_ms, wanted.to_ms, _BATCHES):
-        again = [m._replace(replayed_ms=now_ms) for m in batch.messages if is_wanted(m, wanted.device)]
+        again = [m._replace(replayed_ms=now_ms, whole=True) for m in batch.messages if is_wanted(m, wanted.device)]
         if again:
             raw.append(again)
         cursor, messages = batch.id, messages + len(again)

@@ -10,8 +10,8 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,12 @@ SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, t
 RETENTION_MS = 30 * 86_400_000
 SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was stored meanwhile
 ACK_S = 10.0
+ACKS_AT_ONCE = 250  # aiomqtt looks through all that is under way with each
 LOOK_S = 2.0  # how often it is looked whether the registry changed or somebody wants a replay
 STATUS_S = 60.0
 BEAT_S = 10.0
 _TOPICS_MAX = 100_000
+NOT_GRANTED = "does not give us with QoS 1 what comes on these topics; its ACL must let this user read them:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +124,39 @@ class Ingest:
             try:
                 made = self._connect()
                 inbox = Inbox(made)
-                async with made as client:
-                    for topic in SUBSCRIBED:
-                        await client.subscribe(self._shared(topic), qos=1)
+                async with made as client, self._keeping(inbox) as kept:
+                    # The broker may send what waited before it answers, more than is read ahead: it is taken meanwhile.
+                    granted = {topic: await client.subscribe(self._shared(topic), qos=1) for topic in SUBSCRIBED}
+                    self._solve("broker")
+                    if short := [topic for topic, said in granted.items() if said[0] != 1]:
+                        self._complain("broker", f"{self.config.mqtt} {NOT_GRANTED} {', '.join(short)}")
                     await self._say(client, online=True)
                     self._client, pause_s = client, 0.5
-                    self._solve("broker")
                     log.info("connected to %s as %s", self.config.mqtt, self.config.instance)
                     ready()
                     self._owing.set()
-                    while True:
-                        await self._keep(inbox, await inbox.take())
+                    await kept
             except aiomqtt.MqttError as error:
                 self._client = None
                 way_out = "check user name, password and ACL" if mqtt.refused(error) else "is KLIMANETZ_MQTT_URL right?"
                 self._complain("broker", f"no broker at {self.config.mqtt}: {error}; trying again; {way_out}")
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, 30.0)
+
+    @asynccontextmanager
+    async def _keeping(self, inbox: Inbox) -> AsyncIterator["asyncio.Task[None]"]:
+        """What comes is kept, from the first message on and until the connection ends."""
+
+        async def keep() -> None:
+            while True:
+                await self._keep(inbox, await inbox.take())
+
+        task = asyncio.create_task(keep())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def _connect(self) -> aiomqtt.Client:
         will = aiomqtt.Will(self._status_topic(), b'{"online": false}', qos=1, retain=True)
@@ -213,13 +231,15 @@ class Ingest:
 
     async def _say_stored(self, client: aiomqtt.Client) -> None:
         saying, self._owed = self._owed, Owed()
-        sent = [
-            client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
-            for device, ranges in saying.ranges()
-        ]
+        all_of_it = list(saying.ranges())
         try:
-            async with asyncio.timeout(ACK_S):
-                await asyncio.gather(*sent)
+            for start in range(0, len(all_of_it), ACKS_AT_ONCE):
+                sent = [
+                    client.publish(topics.topic(topics.ACK, device), orjson.dumps({"stored": ranges}), qos=1)
+                    for device, ranges in all_of_it[start : start + ACKS_AT_ONCE]
+                ]
+                async with asyncio.timeout(ACK_S):
+                    await asyncio.gather(*sent)
         except (aiomqtt.MqttError, TimeoutError) as error:
             log.warning("some acknowledgements were not sent, they are said again: %s", error or "the broker is slow")
             self._owed.update(saying)

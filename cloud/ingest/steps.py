@@ -4,7 +4,7 @@ What is remembered is only trusted where it is as new as the ledger's newest of 
 (`remind`). A reading from before the newest is compared with those that came with it, not with what is stored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from cloud.judge import COARSE, FAILED_STEP, NO_LIMIT, is_step, step_within_a_mi
 from cloud.store.model import Latest, Point
 
 _DEVICES_MAX = 100_000
+_CHANNELS_MAX = 256  # of a device, and ten times as many combinations of them: names are the devices' own
 
 
 class _Last(NamedTuple):
@@ -32,21 +33,27 @@ class Steps:
         """The time of the last reading of a device that is remembered."""
         return self._last[device].time_ms if device in self._last else -(2**62)
 
-    def forgotten(self, newest_ms: Mapping[str, int], devices: Iterable[str]) -> set[str]:
-        """Devices of which more is stored than is remembered."""
+    def forgotten(self, newest_ms: Mapping[str, int], devices: Collection[str]) -> set[str]:
+        """Devices of which more is stored than is remembered.
+
+        What is remembered of a device of which nothing is stored comes from an attempt that failed.
+        """
         last = self._last
+        for device in devices:
+            if device in last and device not in newest_ms:
+                del last[device]
         return {
             device for device in devices
             if device in newest_ms and (device not in last or last[device].time_ms != newest_ms[device])
         }  # fmt: skip
 
     def remind(self, latest: Iterable[Latest], newest_ms: Mapping[str, int], devices: Iterable[str]) -> None:
-        """What the store has of these devices."""
+        """What the store has of these devices, but for what an attempt that died had written of this very batch."""
         asked = set(devices)
         for device in asked:
             self._remember(device, _Last(newest_ms[device], {}))
         for one in latest:
-            if one.device in asked and one.quality[:1] == COARSE:
+            if one.device in asked and one.time_ms <= newest_ms[one.device] and one.quality[:1] == COARSE:
                 self._last[one.device].values[one.channel] = (one.time_ms, one.value)
 
     def judge(self, points: list[Point], late: bool = False) -> tuple[list[Point], int]:
@@ -86,6 +93,8 @@ class Steps:
 
     def _limits_of(self, channels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
         """Channels whose quantity has a limit, with that of a minute."""
+        if len(self._limits) >= 10 * _CHANNELS_MAX:
+            self._limits.clear()
         steps = [(channel, step_within_a_minute(channel)) for channel in channels]
         limits = self._limits[channels] = tuple((channel, step) for channel, step in steps if step != NO_LIMIT)
         return limits
@@ -94,4 +103,7 @@ class Steps:
         if len(self._last) >= _DEVICES_MAX and device not in self._last:
             for old in list(islice(self._last, _DEVICES_MAX // 2)):
                 del self._last[old]
+        if len(last.values) > _CHANNELS_MAX:
+            newest = sorted(last.values.items(), key=lambda one: one[1][0])[-_CHANNELS_MAX:]
+            last = _Last(last.time_ms, dict(newest))
         self._last[device] = last

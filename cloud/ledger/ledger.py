@@ -114,6 +114,7 @@ class Outcome:
     log: str
     batch: int
     part: int = 0
+    behind: int | None = None  # the batch that must be the part's last until now, None: whichever is
     stored: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # sequence numbers written
     met: dict[Stream, Intervals] = field(default_factory=lambda: defaultdict(Intervals))  # those that the log has held
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -125,6 +126,10 @@ class Outcome:
 
     def tally(self, device: str) -> Tally:
         return self.tallies.setdefault(device, Tally())
+
+
+class Overtaken(Exception):
+    """Some of what was to be applied has been applied meanwhile, by one who ended later than was thought."""
 
 
 class Ledger:
@@ -184,11 +189,11 @@ class Ledger:
         return found
 
     def apply(self, outcome: Outcome) -> bool:
-        """Apply a batch; False when that batch was applied before (nothing changes then)."""
+        """Apply a batch; False when that batch was applied before (nothing changes then). Raises Overtaken."""
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":  # what BEGIN IMMEDIATE does on SQLite: one writer at a time
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            if not _advance(connection, _cursor(outcome.log, outcome.part), outcome.batch):
+            if not _advance(connection, outcome):
                 return False
             _merge(connection, outcome.stored, received)
             _merge(connection, outcome.met, seen, {"log": outcome.log})
@@ -269,12 +274,15 @@ def _cursor(log: str, part: int) -> str:
     return f"{log}/{part}" if part else log
 
 
-def _advance(connection: Connection, log: str, batch: int) -> bool:
+def _advance(connection: Connection, outcome: Outcome) -> bool:
+    log, batch = _cursor(outcome.log, outcome.part), outcome.batch
     before = connection.execute(sa.select(cursors.c.batch).where(cursors.c.log == log)).scalar()
     if before is None:
         connection.execute(sa.insert(cursors).values(log=log, batch=batch))
     elif before >= batch:
         return False
+    elif outcome.behind is not None and before > outcome.behind:
+        raise Overtaken
     else:
         connection.execute(sa.update(cursors).where(cursors.c.log == log).values(batch=batch))
     return True

@@ -11,6 +11,7 @@ from cloud.ingest.follow import Follower
 from cloud.ingest.message import Message
 from cloud.ingest.pipeline import Pipeline, Report
 from cloud.ingest.rawlog import RawLog, pack
+from cloud.ledger.ledger import Overtaken
 from cloud.store.model import StoreUnavailable
 from schemas.models import utc_text_ms
 from tests.cloud import ingest_parts
@@ -114,3 +115,74 @@ def test_a_log_from_before_there_were_parts_goes_on(tmp_path: Path) -> None:
     assert again.parts() == [0]
     assert again.append([message(2)]) == 2
     assert [again.after(n) is not None for n in (0, 1, 2)] == [True, True, False]
+
+
+def test_what_died_with_its_backlog_is_stored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written, and killed before the ledger knew; what is live is applied first. Neither count nor time."""
+    monkeypatch.setattr(follow, "UNIT_MESSAGES", 10)
+    monkeypatch.setattr(follow, "BACKLOG_MESSAGES", 10)
+    monkeypatch.setattr(follow, "ASIDE_MESSAGES", 20)
+    parts = ingest_parts.make(tmp_path)
+
+    def capture(first: int, last: int) -> None:
+        for n in range(first, last):
+            body = json.dumps({"device": "kn-1", "values": {"battery": 1 + n / 1000}}).encode()
+            parts.raw.append([Message("klimanetz/v1/up/kn-1", body, NOW_MS + 10 * n)])
+
+    capture(0, 60)
+    apply, calls = parts.ledger.apply, iter(range(1000))
+
+    def dying(outcome: object) -> bool:
+        if next(calls) in (0, 2, 3, 6):  # in an order that meets units of what is live and of what was set aside
+            capture(60, 61) if parts.raw.last() == 60 else None
+            raise StoreUnavailable("killed")
+        return apply(outcome)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(follow, "PAUSE_S", 0.01)
+    monkeypatch.setattr(parts.ledger, "apply", dying)
+    asyncio.run(follow_until(parts, 61))
+    found = parts.values("marktplatz", "battery")
+    assert [(time_ms, value) for time_ms, value, _ in found] == [(NOW_MS + 10 * n, 1 + n / 1000) for n in range(61)]
+    delivery = parts.ledger.delivery("kn-1")
+    assert delivery is not None
+    assert delivery["received"] == 61
+
+
+def test_one_who_ends_later_than_was_thought_does_nothing_twice(tmp_path: Path) -> None:
+    """Its parent was killed and started again, while a worker was still about a unit: two have read the same."""
+    parts = ingest_parts.make(tmp_path)
+    pipelines = [Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id) for _ in range(3)]
+    parts.raw.append([message(1), Message("klimanetz/v1/up/kn-1", b'{"device":"kn-1","values":{"battery":3}}', NOW_MS)])
+    units = [parts.raw.after(0, 100)] * 2
+    parts.raw.append([message(2)])
+    units.append(parts.raw.after(0, 100))
+    read = [pipeline.read(unit) for pipeline, unit in zip(pipelines, units, strict=True) if unit is not None]
+    assert pipelines[0].settle(read[0]).stored == 2
+    again = pipelines[1].settle(read[1])
+    assert (again.stored, again.duplicates) == (0, 0)
+    assert list(again.acks["kn-1"][0]) == [(1, 1)], "told once more, for the other may have died before it could"
+    with pytest.raises(Overtaken):
+        pipelines[2].settle(read[2])
+    asyncio.run(follow_until(parts, 1))
+    assert stored(parts)["kn-1"] == [1, 2]
+    assert len(parts.values("marktplatz", "battery")) == 3
+    delivery = parts.ledger.delivery("kn-1")
+    assert delivery is not None
+    assert (delivery["received"], delivery["duplicates"]) == (3, 0)
+
+
+def test_what_is_asked_often_costs_the_same_however_much_is_kept(tmp_path: Path) -> None:
+    """A month is millions of batches; each reading that comes asks for the parts, each minute for what is old."""
+    log = RawLog(tmp_path)
+    kept = range(1, 5001)
+    log._db.executemany("INSERT INTO batch VALUES (?, ?, 1, x'00')", [(n, NOW_MS + n) for n in kept])
+    log._db.executemany("INSERT INTO place VALUES (?, ?)", [(n % 3, n) for n in kept])
+    thousands: list[int] = []
+    log._db.set_progress_handler(lambda: thousands.append(1), 1000)  # of SQLite's own steps
+    assert log.parts() == [0, 1, 2]
+    applied = {0: 5000, 1: 5000, 2: 5}
+    assert log.forget(NOW_MS, applied) == 0
+    assert len(thousands) <= 1
+    assert log.forget(NOW_MS + 31, applied) == 22, "of the third part two were applied"
+    places = "SELECT COUNT(*) FROM place WHERE id NOT IN (SELECT id FROM batch)"
+    assert log._db.execute(places).fetchone() == (0,)

@@ -122,6 +122,48 @@ def test_nothing_more_is_read_while_much_waits() -> None:
     asyncio.run(scenario())
 
 
+def test_what_the_broker_says_beside_messages_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backlog's acknowledgements alone are megabytes of PUBACK; they are not waiting to be taken."""
+    monkeypatch.setattr("cloud.inbox.LIMIT_BYTES", 100_000)
+    monkeypatch.setattr("cloud.inbox.CHUNK_BYTES", 10_000)
+    pubacks = b"\x40\x02\x00\x01" * 50_000
+
+    async def scenario() -> None:
+        async with connected([pubacks, publish(b"a", b"1", 1)]) as (inbox, _):
+            assert len(await take(inbox, 1)) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_packet_of_any_size_costs_its_size() -> None:
+    """Copied once, not with each piece that comes of it."""
+
+    async def scenario() -> None:
+        async with connected([publish(b"a", bytes(64 << 20), 1) + publish(b"b", b"2", 2)]) as (inbox, _):
+            cuts = []
+            cut = inbox._cut
+            inbox._cut = lambda data: cuts.append(len(data)) or cut(data)  # type: ignore[method-assign, func-returns-value]
+            taken = await take(inbox, 2)
+            assert [len(payload) for _, payload, _, _ in taken] == [64 << 20, 1]
+            assert sum(cuts) < 2 * (64 << 20)
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_is_no_word_of_mqtt_is_an_end_all_the_same() -> None:
+    """What else goes wrong in the libraries beneath must not end ingest."""
+
+    async def scenario() -> None:
+        async with connected([]) as (inbox, _):
+            inbox._made._disconnected.set_exception(ValueError("a fault"))
+            with pytest.raises(aiomqtt.MqttError):
+                await inbox.take()
+            inbox._made._disconnected = asyncio.get_running_loop().create_future()
+            inbox._made._disconnected.set_result(None)
+
+    asyncio.run(scenario())
+
+
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A key and a certificate for 127.0.0.1 that sign themselves."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -14,6 +14,7 @@ import pytest
 from cloud.ingest.service import Ingest, IngestConfig, now_ms
 from cloud.mqtt import MqttUrl
 from cloud.store.model import StoreUnavailable
+from schemas.intervals import Intervals
 from tests.brokers import Broker, start_mosquitto
 from tests.cloud import ingest_parts
 
@@ -192,5 +193,76 @@ def test_thousands_of_messages_beyond_the_window(broker: Broker, tmp_path: Path)
             row = b.parts.ledger.delivery("kn-1")
             assert row is not None
             assert (row["received"], row["missing"], row["duplicates"]) == (3000, 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_more_than_is_read_ahead_waits_at_the_start(broker: Broker, tmp_path: Path) -> None:
+    """A gateway's spool came while `ingest` was away: 16 MB that the broker sends before it answers SUBSCRIBE."""
+    noise = "x" * 200_000
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path):
+            pass
+        async with aiomqtt.Client(broker.host, broker.port) as client:
+            for seq in range(1, 81):
+                await client.publish("klimanetz/v1/up/kn-1", json.dumps({**reading(seq), "noise": noise}), qos=1)
+        async with asyncio.timeout(30), bench(broker, tmp_path) as b:
+            await until(lambda: b.service.counts["stored"] == 80)
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_refuses_a_subscription_is_told_of(tmp_path: Path) -> None:
+    """As a dynamic ACL does: everything else looks well, and nothing would ever come."""
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while first := await reader.read(1):
+            size = (await reader.readexactly(1))[0]
+            size = size if size < 0x80 else size - 0x80 + 128 * (await reader.readexactly(1))[0]
+            body = await reader.readexactly(size)
+            if first[0] >> 4 == 1:
+                writer.write(b"\x20\x02\x00\x00")
+            elif first[0] >> 4 == 8:
+                writer.write(b"\x90\x03" + body[:2] + (b"\x80" if b"/up/" in body else b"\x01"))
+            elif first[0] >> 4 == 3:
+                writer.write(b"\x40\x02" + body[2 + body[1] :][:2])
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(broker, "127.0.0.1", 0)
+        parts = ingest_parts.make(tmp_path)
+        parts.raw.close()
+        url = MqttUrl("127.0.0.1", server.sockets[0].getsockname()[1])
+        service = Ingest(IngestConfig(url, "i", tmp_path / "spool"), parts.store, parts.ledger, parts.registry)
+        stop, ready = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(service.run(stop, ready.set))
+        async with asyncio.timeout(20):
+            await ready.wait()
+        assert str(service.problem).endswith("read them: klimanetz/v1/up/+")
+        stop.set()
+        await running
+
+    asyncio.run(scenario())
+
+
+def test_acknowledgements_of_a_large_fleet_are_said_some_at_a_time(broker: Broker, tmp_path: Path) -> None:
+    """What is under way is looked through with each: all at once, ten thousand devices hold everything for seconds."""
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            client = b.service._client
+            assert client is not None
+            publish, most = client._client.publish, [0]
+
+            def watched(*arguments: Any, **more: Any) -> Any:
+                most[0] = max(most[0], len(client._pending_publishes))
+                return publish(*arguments, **more)
+
+            client._client.publish = watched  # type: ignore[method-assign]
+            b.service._owed.add({f"d{n}": {0: Intervals([(1, 5)])} for n in range(2000)})
+            b.service._owing.set()
+            assert [await b.acks() for _ in range(2000)] == [[[0, 1, 5]]] * 2000
+            assert most[0] <= 250
 
     asyncio.run(scenario())

@@ -57,6 +57,8 @@ def payloads(draw: st.DrawFn) -> bytes:
 @example(b'{"device":"kn-1","time":"2026-11-22T10:15:00Z","values":{"battery":1,"battery":2}}', 0)
 @example(b'{"device":"kn-1","time":"2026-11-22T10:15:00Z","seq":1.0,"values":{"battery":1}}', 0)
 @example(b'{"device":"kn-1","time":"2026-11-22T10:15:00Z","values":{"battery":1},"link":{"a":{"b":1,"b":2}}}', 0)
+@example(b'{"device":"kn-1","time":"2026-11-22T10:15:00Z","values":{"battery":1,"battery":2},"link":{"x":[1]}}', 0)
+@example(b'{"device":"kn-1","time":"2026-11-22T10:15:00Z","values":{"battery":1}' + b" " * (1 << 20) + b"}", 0)
 def test_what_is_read_quickly_is_read_right(payload: bytes, earlier_ms: int) -> None:
     message = Message("klimanetz/v1/up/kn-1", payload, NOW_MS - earlier_ms)
     quick = QuickReader(lambda device: device == "kn-1").read("kn-1", message)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloud.ingest.pipeline import Pipeline
 from cloud.judge import COARSE, FAILED_STEP, is_step
+from cloud.store.model import StoreUnavailable
 from schemas.models import utc_text_ms
 from schemas.quantities import QUANTITIES
 from tests.cloud import ingest_parts
@@ -99,3 +101,52 @@ def test_the_docs_have_the_limits_of_the_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) (\S+) \| ([\d.]+) \S+ \|$", (ROOT / "docs/api.md").read_text(), re.M)
     told = {name: (float(minute), unit, float(hour)) for name, minute, unit, hour in rows}
     assert told == {q.name: (q.step_minute, q.unit, q.step_hour) for q in QUANTITIES if q.step_minute}
+
+
+def test_the_first_readings_of_a_device_are_not_compared_with_an_attempt_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ingest_parts.make(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.store, "write", Mock(side_effect=StoreUnavailable("away")))
+        with pytest.raises(StoreUnavailable):
+            send(parts, 5.0, 12.0, 19.0, 26.0)
+    batch = parts.raw.after(0)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert letters(parts) == [COARSE] * 4
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_an_attempt_that_died_had_written_is_not_the_reading_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    parts = ingest_parts.make(tmp_path)
+    send(parts, 5.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.ledger, "apply", Mock(side_effect=StoreUnavailable("killed")))
+        with pytest.raises(StoreUnavailable):
+            send(parts, 12.0, 19.0, 26.0, first=2)
+    if restarted:
+        parts.pipeline = Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id)
+    batch = parts.raw.after(1)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert letters(parts) == [COARSE] * 4
+
+
+def test_what_is_remembered_has_bounds_whatever_devices_name_their_channels(tmp_path: Path) -> None:
+    parts = ingest_parts.make(tmp_path)
+    for n in range(60):
+        values = {f"air_temperature@{n}-{k}": 10.0 for k in range(64)}
+        parts.take(*[
+            message({"device": "kn-1", "seq": 100 * n + k, "time": utc_text_ms(NOW_MS - 10**8 + 100_000 * n + 1000 * k),
+                     "values": {channel: value}})
+            for k, (channel, value) in enumerate(values.items())
+        ])  # fmt: skip
+    steps = parts.pipeline._steps
+    assert len(steps._last["kn-1"].values) <= 256
+    assert len(steps._minutes) <= 2560
+    assert ("air_temperature@59-63", (NOW_MS - 10**8 + 59 * 100_000 + 63_000, 10.0)) in steps._last[
+        "kn-1"
+    ].values.items()

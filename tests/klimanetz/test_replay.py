@@ -90,6 +90,25 @@ def test_what_is_not_stored_yet_is_new(
     assert (told["new"], told["differences"][0]["stored"], told["differences"][0]["decoded"]) == (1, None, 10.0)
 
 
+def test_what_we_gave_its_time_ourselves_is_stored_once(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a count and a time a reading is known by when it came, and by its turn among those of that moment."""
+    parts.take(message(*[{"device": "kn-1", "values": {"battery": n}} for n in (1.5, 2.5, 3.5)]))
+    parts.take(message({"device": "kn-1", "values": {"battery": 4.5}}, received_ms=NOW_MS + 1))
+    before, delivery = parts.values("marktplatz", "battery"), parts.ledger.delivery("kn-1")
+    last = parts.raw.last()
+    assert run(monkeypatch, capsys, "--apply")[0] == 0
+    while replay_captured(Replays(parts.registry.engine), parts.raw, NOW_MS):
+        pass
+    batch = parts.raw.after(last, 1000)
+    assert batch is not None
+    parts.pipeline.apply(batch)
+    assert parts.values("marktplatz", "battery") == before
+    assert [value for _, value, _ in before] == [1.5, 2.5, 3.5, 4.5]
+    assert parts.ledger.delivery("kn-1") == delivery
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
