@@ -146,7 +146,7 @@ def test_what_is_remembered_has_bounds_whatever_devices_name_their_channels(tmp_
         ])  # fmt: skip
     steps = parts.pipeline._steps
     assert len(steps._last["kn-1"].values) <= 256
-    assert len(steps._minutes) <= 2560
+    assert len(steps._limits) <= 2560
     assert ("air_temperature@59-63", (NOW_MS - 10**8 + 59 * 100_000 + 63_000, 10.0)) in steps._last[
         "kn-1"
     ].values.items()
