@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloud.inbox import Inbox
-from cloud.ingest import pipeline as steps
+from cloud.ingest.counting import count
 from cloud.ingest.follow import UNIT_MESSAGES
 from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog, add
+from cloud.ingest.settling import settle
 from cloud.ledger.ledger import Ledger
 from cloud.mqtt import MqttUrl, client
 from cloud.registry.registry import open_registry
@@ -95,12 +96,12 @@ def _apply(clock: Clocks, raw: RawLog, pipeline: Pipeline) -> None:
             with clock("sort, places, rate of change"):
                 pipeline._take_runs(work, known)
                 places = pipeline._sort(work, known)
-                steps._settle(work, places)
+                settle(work, places)
                 points = pipeline._judge(work, known)
             with clock("line protocol, arrivals, HTTP"):
                 pipeline._write(work, places, points)
             with clock("ledger: intervals, counts, arrivals, commit"):
-                steps._count(work, divided=False, alone=True)
+                count(work, divided=False, alone=True)
                 pipeline.ledger.apply(work.outcome)
 
 

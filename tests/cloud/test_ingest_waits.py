@@ -13,7 +13,7 @@ import pytest
 
 from cloud.ingest import follow
 from cloud.ingest.follow import Follower
-from cloud.ingest.pipeline import Report
+from cloud.ingest.work import Report
 from cloud.store import open_store
 from tests.cloud import ingest_parts
 
