@@ -76,6 +76,18 @@ def test_what_is_live_does_not_wait_behind_a_backlog(tmp_path: Path, monkeypatch
     assert parts.raw.backlog({part: parts.ledger.cursor(parts.raw.id, part) for part in parts.raw.parts()}) == 0
 
 
+def test_a_full_disk_stops_no_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be set aside, so all goes in its order; the store may be on another machine."""
+    monkeypatch.setattr(follow, "UNIT_MESSAGES", 10)
+    monkeypatch.setattr(follow, "ASIDE_MESSAGES", 20)
+    parts = ingest_parts.make(tmp_path)
+    for seq in range(1, 51):
+        parts.raw.append([message(seq)])
+    parts.raw._db.execute("PRAGMA query_only=ON")
+    asyncio.run(follow_until(parts, 50))
+    assert stored(parts)["kn-1"] == list(range(1, 51))
+
+
 def test_a_store_that_comes_back_gets_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "PAUSE_S", 0.01)
     monkeypatch.setattr(follow, "UNIT_MESSAGES", 10)
