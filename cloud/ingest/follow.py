@@ -78,7 +78,7 @@ class Follower:
             while (work := await ahead) is not None:
                 self._cursors[work.batch.part] = work.batch.id
                 ahead = self._read_ahead()
-                report = await asyncio.to_thread(self._pipeline.settle, work)
+                report = await self._settled(work)
                 self._well()
                 await self._reported(report)
         finally:
@@ -89,6 +89,15 @@ class Follower:
                 await self._woken.wait()
         except TimeoutError:
             pass
+
+    async def _settled(self, work: Work) -> Report:
+        """Who is asked to end finishes the unit first: the store must not be closed beneath it."""
+        settling = asyncio.create_task(asyncio.to_thread(self._pipeline.settle, work))
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            await asyncio.gather(settling, return_exceptions=True)
+            raise
 
     def _well(self) -> None:
         self._pause_s = PAUSE_S
