@@ -6,16 +6,17 @@ and from what came before, and is judged again when the replay is applied.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from cloud.ingest.decode import decode
 from cloud.ingest.message import Message
 from cloud.ingest.place import time_ms, where
+from cloud.ingest.places import spans
 from cloud.registry.registry import Snapshot
 from cloud.store.model import Point
 from schemas.models import Reading
 
-PAGE = 2000  # messages compared together
+PAGE_BYTES = 4 << 20  # of messages compared together, about
+_MESSAGE_BYTES = 1000  # what a message costs beside its payload
 SHOWN = 1000  # differences that are kept, the others are counted
 Points = Callable[[str, int, int], Iterator[Point]]  # station, from, to (ms) -> what is stored
 Key = tuple[str, object]  # device, and its count or the time
@@ -51,10 +52,17 @@ def compare(
 ) -> Comparison:
     """Decode messages as they would be decoded now. `told`: how many were looked at."""
     found = Comparison()
-    rest = iter(messages)
-    while page := list(islice(rest, PAGE)):
-        _compare(page, snapshot, points, found)
-        told(found.messages)
+    page: list[Message] = []
+    size = 0
+    for message in messages:
+        page.append(message)
+        size += len(message.payload) + _MESSAGE_BYTES
+        if size >= PAGE_BYTES:
+            _compare(page, snapshot, points, found)
+            told(found.messages)
+            page, size = [], 0
+    _compare(page, snapshot, points, found)
+    told(found.messages)
     return found
 
 
@@ -73,7 +81,8 @@ def _compare(page: list[Message], snapshot: Snapshot, points: Points, found: Com
     for station, readings in stations.items():
         times = [time_ms(reading) for reading in readings]
         stored: dict[Key, Point] = {}
-        for point in points(station, min(times), max(times) + 1001):
+        near = spans(station, times)  # not from the first to the last: one clock that stood in 2010 is enough
+        for point in (point for _, first, last in near for point in points(station, first, last + 1)):
             stored[point.device, point.time_ms] = point
             if point.seq is not None:
                 stored[point.device, (point.generation, point.seq)] = point

@@ -8,6 +8,7 @@ were when they were captured.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,7 @@ BACKLOG_MESSAGES = 8_000  # the same of what was set aside, between two units of
 ASIDE_MESSAGES = 100_000  # waiting: some seconds of work
 IDLE_S = 2.0  # how often an idle worker looks by itself
 PAUSE_S, PAUSE_MAX_S = 0.5, 5.0  # a database that is back must not wait to be noticed
+RETRY_MAX_S = 60.0  # also where it says that we should come back tomorrow
 
 
 class Follower:
@@ -58,7 +60,7 @@ class Follower:
                 continue
             except (StoreUnavailable, StoreRefused, SQLAlchemyError, RawLogUnavailable, OSError) as error:
                 self._complained(f"cannot store: {error}; captured readings wait, trying again")
-                wait_s = getattr(error, "retry_after_s", None) or self._pause_s
+                wait_s = min(getattr(error, "retry_after_s", None) or self._pause_s, RETRY_MAX_S)
             except Exception as error:
                 log.exception("a batch failed by a fault of ours")
                 self._complained(f"cannot store, a fault of ours: {error!r}; captured readings wait, trying again")
@@ -77,7 +79,7 @@ class Follower:
             while (work := await ahead) is not None:
                 self._cursors[work.batch.part] = work.batch.id
                 ahead = self._read_ahead()
-                report = await asyncio.to_thread(self._pipeline.settle, work)
+                report = await self._settled(work)
                 self._well()
                 await self._reported(report)
         finally:
@@ -88,6 +90,15 @@ class Follower:
                 await self._woken.wait()
         except TimeoutError:
             pass
+
+    async def _settled(self, work: Work) -> Report:
+        """Who is asked to end finishes the unit first: the store must not be closed beneath it."""
+        settling = asyncio.create_task(asyncio.to_thread(self._pipeline.settle, work))
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            await asyncio.gather(settling, return_exceptions=True)
+            raise
 
     def _well(self) -> None:
         self._pause_s = PAUSE_S
@@ -115,8 +126,9 @@ class Follower:
         Only behind a unit: what an attempt before may have written must be met again before anything newer is applied.
         """
         if self._raw.backlog({part: batch}) > ASIDE_MESSAGES:
-            self._raw.set_aside(part, batch)
-            self._cursors.setdefault(part + ASIDE, 0)
+            with suppress(RawLogUnavailable):  # a full disk: then all goes in its order, but it goes
+                self._raw.set_aside(part, batch)
+                self._cursors.setdefault(part + ASIDE, 0)
 
     def _find_cursors(self) -> None:
         parts = {self._worker, *self._raw.parts()}

@@ -2,6 +2,9 @@
 and what the raw log keeps, when somebody asked for it after a codec was mended.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from pydantic import ValidationError
 
 from cloud.ingest.message import Message
@@ -10,35 +13,50 @@ from cloud.ingest.rawlog import RawLog
 from cloud.ingest.work import RegistryCopy
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.replays import Replays
+from cloud.ledger.turn import turn
 from cloud.registry.registry import Snapshot
 from schemas import topics
 from schemas.models import Reading
 
 _PAGE = 1000
+_LETTERS = "\0letters"  # whose turn it is, beside those of devices
 _BATCHES = 20  # of the raw log at a time
 
 
 def replay_waiting(letters: DeadLetters, raw: RawLog, registry: RegistryCopy, now_ms: int) -> int:
-    """Capture again what now has a station; how many. Dying in between repeats some, and identity keeps them single."""
+    """Capture again what now has a station; how many. Dying in between repeats some, and identity keeps them single.
+
+    Several replicas look at the same letters, so each in turn: what has no identity would be stored by each.
+    """
     snapshot = registry.snapshot()
     after = replayed = 0
-    while page := letters.waiting(_PAGE, after):
+    while True:
+        with turn(letters.engine, [_LETTERS]):
+            page = letters.waiting(_PAGE, after)
+            cured = [letter for letter in page if _has_a_place(letter["payload"], snapshot)]
+            _again(cured, letters, raw, now_ms)
+        if not page:
+            return replayed
         after = page[-1]["id"]
-        if cured := [letter for letter in page if _has_a_place(letter["payload"], snapshot)]:
-            raw.append([Message(x["topic"], x["payload"], x["received_ms"], replayed_ms=now_ms) for x in cured])
-            letters.mark_replayed([letter["id"] for letter in cured], now_ms)
-            replayed += len(cured)
-    return replayed
+        replayed += len(cured)
 
 
 def replay_wanted(letters: DeadLetters, raw: RawLog, now_ms: int) -> int:
     """Capture again what somebody asked for; how many. What is still no reading becomes a new letter."""
     replayed = 0
-    while page := letters.wanted(_PAGE):
+    while True:
+        if not letters.wanted(1):  # nearly always
+            return replayed
+        with turn(letters.engine, [_LETTERS]):
+            page = letters.wanted(_PAGE)
+            _again(page, letters, raw, now_ms)
+        replayed += len(page)
+
+
+def _again(page: Sequence[Mapping[str, Any]], letters: DeadLetters, raw: RawLog, now_ms: int) -> None:
+    if page:
         raw.append([Message(x["topic"], x["payload"], x["received_ms"], replayed_ms=now_ms) for x in page])
         letters.mark_replayed([letter["id"] for letter in page], now_ms)
-        replayed += len(page)
-    return replayed
 
 
 def replay_captured(replays: Replays, raw: RawLog, now_ms: int) -> int:

@@ -261,7 +261,7 @@ class Ingest:
                 if replayed:
                     self._wake()
                 self._solve("letters")
-            except (SQLAlchemyError, RawLogUnavailable) as error:
+            except (SQLAlchemyError, RawLogUnavailable, OSError) as error:
                 self._revision = -1
                 self._complain("letters", f"dead letters cannot be looked at: {error}; trying again")
             await asyncio.sleep(0.0 if replayed else LOOK_S)

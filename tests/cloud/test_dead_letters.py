@@ -1,6 +1,7 @@
 """Dead letters: how they are shown, how many are kept, and how long."""
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from cloud.ingest.message import Message
+from cloud.ingest.rawlog import RawLog
+from cloud.ingest.replay import replay_waiting, replay_wanted
 from cloud.ledger.dead_letters import MORE, PREVIEW, DeadLetters, dead_letters
 from cloud.ledger.put_aside import HOUR_MS, LETTERS_PER_HOUR
 from cloud.registry import imports
@@ -130,3 +133,33 @@ def test_a_letter_that_is_there_stays_as_it_is(parts: Parts) -> None:
     assert batch is not None
     parts.pipeline.apply(batch)
     assert in_hours(parts) == {("kn-1", 0): (3, 0)}
+
+
+@pytest.mark.parametrize("by_themselves", [True, False])
+def test_of_several_replicas_one_takes_a_letter_again(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_themselves: bool
+) -> None:
+    """What has neither count nor time of its own would else be stored by each."""
+    parts.take(message({"device": "kn-9", "values": {"battery": 3.9}}, device="kn-9"))
+    imports.import_devices(parts.registry, b"device,station,activation\nkn-9,marktplatz,mqtt\n")
+    other = RawLog(tmp_path / "other")
+    if not by_themselves:
+        assert box(parts).want_replay(None) == 1
+
+    def replay(raw: RawLog) -> int:
+        if by_themselves:
+            return replay_waiting(box(parts), raw, parts.registry, NOW_MS)
+        return replay_wanted(box(parts), raw, NOW_MS)
+
+    second = threading.Thread(target=replay, args=(other,))
+    append = parts.raw.append
+
+    def meanwhile(messages: list[Message]) -> int:
+        second.start()
+        second.join(0.5)  # it waits for its turn: so long it takes where it does not
+        return append(messages)
+
+    monkeypatch.setattr(parts.raw, "append", meanwhile)
+    assert replay(parts.raw) == 1
+    second.join(20)
+    assert other.last() == 0

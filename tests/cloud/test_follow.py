@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_what_is_live_does_not_wait_behind_a_backlog(tmp_path: Path, monkeypatch
     assert delivery is not None
     assert (delivery["received"], delivery["missing"], delivery["duplicates"]) == (401, 0, 0)
     assert parts.raw.backlog({part: parts.ledger.cursor(parts.raw.id, part) for part in parts.raw.parts()}) == 0
+
+
+def test_a_full_disk_stops_no_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be set aside, so all goes in its order; the store may be on another machine."""
+    monkeypatch.setattr(follow, "UNIT_MESSAGES", 10)
+    monkeypatch.setattr(follow, "ASIDE_MESSAGES", 20)
+    parts = ingest_parts.make(tmp_path)
+    for seq in range(1, 51):
+        parts.raw.append([message(seq)])
+    parts.raw._db.execute("PRAGMA query_only=ON")
+    asyncio.run(follow_until(parts, 50))
+    assert stored(parts)["kn-1"] == list(range(1, 51))
 
 
 def test_a_store_that_comes_back_gets_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,3 +200,30 @@ def test_what_is_asked_often_costs_the_same_however_much_is_kept(tmp_path: Path)
     assert log.forget(NOW_MS + 31, applied) == 22, "of the third part two were applied"
     places = "SELECT COUNT(*) FROM place WHERE id NOT IN (SELECT id FROM batch)"
     assert log._db.execute(places).fetchone() == (0,)
+
+
+def test_who_is_asked_to_end_finishes_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = ingest_parts.make(tmp_path)
+    parts.raw.append([message(1)])
+    write, begun, go_on = parts.store.write, threading.Event(), threading.Event()
+
+    def slowly(points: object) -> None:
+        begun.set()
+        go_on.wait(20)
+        write(points)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parts.store, "write", slowly)
+
+    async def scenario() -> None:
+        async def reported(_: Report) -> None: ...
+
+        pipeline = Pipeline(parts.store, parts.ledger, parts.registry, parts.raw.id)
+        following = asyncio.create_task(Follower(parts.raw, pipeline, reported, lambda _: None).run())
+        await asyncio.to_thread(begun.wait, 20)
+        following.cancel()
+        asyncio.get_running_loop().call_soon(go_on.set)
+        await asyncio.gather(following, return_exceptions=True)
+        parts.store.close()  # as the service does behind it
+
+    asyncio.run(scenario())
+    assert parts.ledger.cursor(parts.raw.id) == 1

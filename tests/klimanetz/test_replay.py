@@ -1,6 +1,7 @@
 """`klimanetz replay`: shows what a mended codec would change, and the running ingest changes it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cloud.ingest.message import Message
 from cloud.ingest.refusal import Decoded
 from cloud.ingest.replay import replay_captured
 from cloud.ledger.replays import Replays
+from cloud.store.model import Point
 from klimanetz.cli import main
 from tests.cloud import ingest_parts
 from tests.cloud.ingest_parts import NOW_MS, Parts, message
@@ -80,6 +82,25 @@ def test_it_shows_and_then_stores_what_is_decoded_now(
     assert delivery is not None
     assert (delivery["received"], delivery["duplicates"]) == (3, 0)
     assert json.loads(run(monkeypatch, capsys, "--device", "kn-1", "--json")[1])["spool"]["changed"] == 0
+
+
+def test_no_more_is_read_than_what_is_compared(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading of years ago among those of today, and arrays of hundreds: neither fills the memory."""
+    old = {**body(9), "time": "2012-01-01T00:00:00Z"}
+    messages = [message(body(1)), message(old), message(*[body(seq) for seq in range(10, 50)] * 10)]
+    parts.take(*messages)
+    asked: list[int] = []
+
+    def points(station: str, start_ms: int, end_ms: int) -> Iterator[Point]:
+        asked.append(end_ms - start_ms)
+        return parts.store.points(station, start_ms, end_ms)
+
+    monkeypatch.setattr(comparing, "PAGE_BYTES", 10_000)
+    told: list[int] = []
+    found = comparing.compare(messages * 3, parts.registry.snapshot(), points, told.append)
+    assert (found.messages, found.readings, found.same) == (9, 1206, 1206)
+    assert told == [3, 6, 9, 9]
+    assert max(asked) < 86_400_000
 
 
 def test_what_is_not_stored_yet_is_new(
