@@ -5,19 +5,19 @@ the points at fault stand alone; writing is idempotent, so halves may repeat wha
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
 from cloud.store.influx_before import before
 from cloud.store.influx_http import DataRefused, InfluxConnection, Params
+from cloud.store.influx_join import Rows, of_many, of_one
 from cloud.store.influx_latest import LatestView, is_channel
 from cloud.store.influx_points import points
 from cloud.store.influx_sums import Sums
 from cloud.store.lines import QUALITY, READING, lines
 from cloud.store.model import (
-    NOT_JUDGED,
     TIME_LIMIT_MS,
     Before,
     Latest,
@@ -29,7 +29,6 @@ from cloud.store.model import (
     Value,
     sift,
 )
-from cloud.store.order import by_device
 from schemas.channels import split
 
 POINTS_PER_REQUEST = 5000
@@ -39,7 +38,6 @@ WINDOW_MS = 86_400_000
 WINDOW_GAP_MS = 60_000
 STREAMS = 8  # parts of answers fetched ahead at once
 _NS = 1_000_000
-Rows = Generator[list[list[Any]], None, None]
 
 
 class InfluxStore:
@@ -160,7 +158,7 @@ class InfluxStore:
         values = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{READING}" {where}', params))
         notes = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{QUALITY}" {where}', params))
         try:
-            yield from _of_one(alone, values, notes) if alone else _of_many(values, notes)
+            yield from of_one(alone, values, notes) if alone else of_many(values, notes)
         finally:
             values.close()
             notes.close()
@@ -220,50 +218,6 @@ def _in_turn(chunks: Rows, coming: "Future[list[list[Any]] | None]", pool: Execu
     finally:
         wait([coming])
         chunks.close()
-
-
-def _of_one(device: str, values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
-    """Values with the quality of the same time. Most often the two agree row by row, which is quick."""
-    waiting: list[list[Any]] = []  # notes of times that are not past
-    for rows in values:
-        last_ms = rows[-1][0]
-        while not waiting or waiting[-1][0] < last_ms:
-            if (more := next(notes, None)) is None:
-                break
-            waiting += more
-        # Column by column: what the collector of garbage has not to look at is quick.
-        times = [row[0] for row in rows]
-        here = waiting[: len(rows)]
-        if [note[0] for note in here] == times:
-            qualities = [note[1] for note in here]
-            del waiting[: len(rows)]
-        else:
-            known: dict[int, str] = {note[0]: note[1] for note in waiting}
-            qualities = [known.get(time_ms, NOT_JUDGED) for time_ms in times]
-            waiting = [note for note in waiting if note[0] > last_ms]
-        yield map(Value, times, [float(row[1]) for row in rows], qualities, repeat(device))
-
-
-def _of_many(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
-    """The same, with a column of devices."""
-    judged = by_device(notes, 2)
-    waiting: list[list[Any]] = []  # notes of times that are not past
-    for rows in by_device(values, 2):
-        last_ms = rows[-1][0]
-        while not waiting or waiting[-1][0] < last_ms:
-            if (more := next(judged, None)) is None:
-                break
-            waiting += more
-        times, devices = [row[0] for row in rows], [row[2] for row in rows]
-        here = waiting[: len(rows)]
-        if [note[0] for note in here] == times and [note[2] for note in here] == devices:
-            qualities = [note[1] for note in here]
-            del waiting[: len(rows)]
-        else:
-            known = {(note[0], note[2]): note[1] for note in waiting}
-            qualities = [known.get(key, NOT_JUDGED) for key in zip(times, devices, strict=True)]
-            waiting = [note for note in waiting if note[0] > last_ms]
-        yield map(Value, times, [float(row[1]) for row in rows], qualities, devices)
 
 
 def windows(spans: Sequence[tuple[str, int, int]]) -> list[list[tuple[str, int, int]]]:
