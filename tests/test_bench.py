@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests import bench, bench_radio, conftest
+from tests import bench, bench_queries, bench_radio, conftest
 
 Row = tuple[str, float, str, float | None, str]
 
@@ -30,6 +30,16 @@ def test_frames_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_radio.shutil, "which", lambda *_: None)  # the peers are asked in test_oracles
     rows = rows_of(monkeypatch, "lorawan")
     assert [bool(row[1] > 0 and row[3] is None) for row in rows] == [True] * 3
+
+
+@pytest.mark.influxdb
+def test_queries(monkeypatch: pytest.MonkeyPatch, influxd: str) -> None:
+    monkeypatch.setenv("INFLUXD", influxd)
+    for name, small in {"STATIONS": 10, "SQLITE_STATIONS": 10, "DAYS": 8, "YEARS": 2, "ROUNDS": 1}.items():
+        monkeypatch.setattr(bench_queries, name, small)
+    rows = rows_of(monkeypatch, "queries")
+    assert len(rows) == 12
+    assert all(row[1] > 0 and (row[3] is None) == (not row[2]) for row in rows)
 
 
 def test_a_part_that_is_not_there() -> None:
