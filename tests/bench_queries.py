@@ -180,6 +180,20 @@ class Client:
         return before, most, size
 
 
+def settle(pid: int) -> None:
+    """Until the database has put its files in order, two minutes at most: that is work of writing, not of asking."""
+    for _ in range(60):
+        before_s = cpu_s(pid)
+        time.sleep(2.0)
+        if cpu_s(pid) - before_s < 0.2:
+            return
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def ms_row(row: Row, what: str, ours_s: float, peer: str, theirs_s: float | None) -> None:
     row(what, ours_s * 1000, peer, theirs_s and theirs_s * 1000, "ms")
 
@@ -200,6 +214,8 @@ def queries(row: Row) -> None:
             for year in range(1, YEARS):  # one station has a longer past
                 past_ms = end_ms - DAYS * DAY_MS * (year + 1)
                 store.write(list(points(7, past_ms, DAYS * DAY_MS // STEP_MS, year)))
+            settle(server.process.pid)
+            print(f"queries: load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             with serving(server.store_url(), server.token, folder, STATIONS) as (url, pid):
                 of_influx(row, server, Client(url), pid, end_ms)
         finally:
@@ -274,7 +290,7 @@ def daily(row: Row, server: InfluxServer, client: Client, raw: Raw, window: tupl
     )
     path = f"/v1/series/air_temperature?every=P1D&from={text_of(start)}&to={text_of(end)}"
     t = Timed(
-        3,
+        ROUNDS,
         ours=lambda: client.get(path),
         influxql=lambda: raw.influxql(influxql),
         flux=lambda: raw.flux(flux),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests import bench, bench_backlog, bench_latency, bench_profile, bench_radio, conftest
+from tests import bench, bench_backlog, bench_latency, bench_profile, bench_queries, bench_radio, conftest
 
 Row = tuple[str, float, str, float | None, str]
 
@@ -53,6 +53,16 @@ def test_where_the_time_goes(monkeypatch: pytest.MonkeyPatch, influxd: str, caps
     monkeypatch.setattr(bench_profile, "MESSAGES", 2000)
     bench.PARTS["profile"]()
     assert len(capsys.readouterr().out.splitlines()) == 10
+
+
+@pytest.mark.influxdb
+def test_queries(monkeypatch: pytest.MonkeyPatch, influxd: str) -> None:
+    monkeypatch.setenv("INFLUXD", influxd)
+    for name, small in {"STATIONS": 10, "SQLITE_STATIONS": 10, "DAYS": 8, "YEARS": 2, "ROUNDS": 1}.items():
+        monkeypatch.setattr(bench_queries, name, small)
+    rows = rows_of(monkeypatch, "queries")
+    assert len(rows) == 12
+    assert all(row[1] > 0 and (row[3] is None) == (not row[2]) for row in rows)
 
 
 def test_a_part_that_is_not_there() -> None:
