@@ -8,6 +8,7 @@ month or year): the day of the change has 23 or 25 hours. Intervals never overla
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 HOUR_MS = 3_600_000
@@ -28,6 +29,14 @@ class EveryError(ValueError):
     """The text is no interval that we know; the message names those."""
 
 
+class Run(NamedTuple):
+    """Intervals of one length, one after the other: [start, end) in steps, ms."""
+
+    start_ms: int
+    end_ms: int
+    step_ms: int
+
+
 class Calendar:
     """The intervals of one length in one time zone."""
 
@@ -37,6 +46,7 @@ class Calendar:
         self.every = every
         self._zone = zone
         self._step_ms = _STEPS_MS.get(every, 0)
+        self.length_ms = self._step_ms or _HOURS.get(every, 24) * HOUR_MS  # at least, but for changes of the clock
 
     def bounds(self, time_ms: int) -> tuple[int, int]:
         """[start, end) of the interval around a moment, ms since 1970 UTC."""
@@ -47,6 +57,19 @@ class Calendar:
         if time_ms >= self._instant(end):  # the clock went back over a border: what comes twice stays behind it
             start, end = self._wall_bounds(end)
         return self._instant(start), self._instant(end)
+
+    def runs(self, start_ms: int, end_ms: int) -> list[Run]:
+        """The intervals from one border to another, those of equal length that follow each other as one run."""
+        found: list[Run] = []
+        while start_ms < end_ms:
+            start_ms, after_ms = self.bounds(start_ms)
+            step_ms = after_ms - start_ms
+            if found and found[-1].step_ms == step_ms:
+                found[-1] = found[-1]._replace(end_ms=after_ms)
+            else:
+                found.append(Run(start_ms, after_ms, step_ms))
+            start_ms = after_ms
+        return found
 
     def _step(self, time_ms: int) -> tuple[int, int]:
         offset = self._offset_ms(time_ms)

@@ -33,7 +33,7 @@ def counted(
     """Readings by time, those of `before` first, each with what it adds."""
     lasts: dict[str, Value] = {}
     firsts = {one.last.device: one.first_ms for one in before}
-    for one in chain(sorted((known.last for known in before), key=lambda value: value.time_ms), values):
+    for one in chain(sorted((known.last for known in before), key=lambda value: (value.time_ms, value.device)), values):
         if not all_count and one.quality[:1] in FLAGGED:
             yield Added(one, None, None, one.time_ms, used=False)
             continue

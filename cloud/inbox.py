@@ -17,6 +17,7 @@ from paho.mqtt import MQTTException
 from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_BYTES = 1 << 18
+CHUNKS = 8
 LIMIT_BYTES = 8 << 20  # waiting to be taken
 _PUBLISH, _PUBACK = 3, b"\x40\x02"
 
@@ -82,12 +83,9 @@ class Inbox:
         if self._bytes > LIMIT_BYTES:
             self._pause(sock.fileno())
             return MQTTErrorCode.MQTT_ERR_SUCCESS
-        try:
-            data = sock.recv(CHUNK_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        data = self._received(sock)
+        if data is None:
             return MQTTErrorCode.MQTT_ERR_SUCCESS
-        except OSError:
-            data = b""
         if not data:
             return self._ended(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         client._last_bytes_received = time.monotonic()
@@ -100,6 +98,22 @@ class Inbox:
         except (_Malformed, MQTTException, struct.error, IndexError):
             code = MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self._ended(code) if code else code
+
+    def _received(self, sock: Any) -> bytes | None:
+        """All that the socket holds, up to some chunks; None for nothing yet, empty where it has ended."""
+        pieces: list[bytes] = []
+        while len(pieces) < CHUNKS:
+            try:
+                pieces.append(sock.recv(CHUNK_BYTES))
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            except OSError:
+                pieces.append(b"")
+            if not pieces[-1]:  # told again at the next reading, if something came before it
+                break
+            if len(pieces[-1]) < CHUNK_BYTES and not isinstance(sock, ssl.SSLSocket):
+                break
+        return b"".join(pieces) if pieces else None
 
     def _cut(self, data: bytes) -> MQTTErrorCode:
         """Whole packets out of the bytes; the rest waits for more."""

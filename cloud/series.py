@@ -38,7 +38,7 @@ class AggregateError(ValueError):
     """The quantity has no such aggregate; the message names those that it has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One interval: [time_ms, end_ms), the aggregates in the order asked (None: not known)."""
 
@@ -129,6 +129,11 @@ def _rows(
         yield interval.row()
 
 
+def rounded(result: float | None) -> float | None:
+    """A result as it is told; None is not known, and so is what no number can hold."""
+    return None if result is None or not isfinite(result) else round(result, DECIMALS)
+
+
 class _Interval:
     """What is kept of the interval being read."""
 
@@ -149,6 +154,5 @@ class _Interval:
                 add(added)
 
     def row(self) -> Row:
-        results = (one.result() for one in self._sums)
-        rounded = tuple(None if one is None or not isfinite(one) else round(one, DECIMALS) for one in results)
-        return Row(self.start_ms, self.end_ms, rounded, self.count, self.flagged)
+        results = tuple(rounded(one.result()) for one in self._sums)
+        return Row(self.start_ms, self.end_ms, results, self.count, self.flagged)

@@ -29,6 +29,7 @@ from klimanetz.failure import Failure
 from klimanetz.settings import Settings
 
 NOT_READING_MS = 120_000
+SEND_BUFFER = 262_144  # bytes for a client; left to itself Linux gives one that does not read up to 4 MB
 Say = Callable[[str], None]
 log = logging.getLogger("klimanetz")
 

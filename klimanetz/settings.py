@@ -1,7 +1,8 @@
 """Settings: environment `KLIMANETZ_…` first, then `klimanetz.toml` in the working folder, then the defaults here.
 
 An unknown or bad setting stops the program at the start with its name and what is allowed. Any setting may come from
-a file instead (`KLIMANETZ_INFLUX_TOKEN_FILE=/run/secrets/…`), so that secrets stay out of the environment.
+a file instead (`KLIMANETZ_INFLUX_TOKEN_FILE=/run/secrets/…`), so that secrets stay out of the environment; which file
+that was is kept, for those that change while we run.
 """
 
 import ipaddress
@@ -57,11 +58,13 @@ class Settings:
     privacy_url: str | None
     accessibility_url: str | None
     log: int
+    files: Mapping[str, Path]  # of the settings that come from a file of their own
 
 
 def load(environment: Mapping[str, str], folder: Path) -> Settings:
     """Raises SettingError."""
-    texts = _from_toml(folder / TOML) | _from_environment(environment)
+    files: dict[str, Path] = {}
+    texts = _from_toml(folder / TOML, files) | _from_environment(environment, files)
     values = {}
     for name, (default, parse) in _RULES.items():
         origin, text = texts.get(name, ("the default", default(folder)))
@@ -69,13 +72,23 @@ def load(environment: Mapping[str, str], folder: Path) -> Settings:
             values[name] = parse(text) if text is not None else None
         except ValueError as error:
             raise SettingError(f"{origin} is '{_shown(name, text)}': {error}") from None
-    return Settings(**values)  # type: ignore[arg-type]
+    return Settings(**values, files=files)  # type: ignore[arg-type]
+
+
+def reread(settings: Settings, name: str) -> str | None:
+    """A setting as its file has it now; as it was at the start where it has none or that cannot be read."""
+    path = settings.files.get(name)
+    try:
+        text = path.read_text("utf-8").strip() if path else ""
+    except (OSError, UnicodeDecodeError):  # it is being changed just now
+        text = ""
+    return text or getattr(settings, name)
 
 
 Texts = dict[str, tuple[str, str | None]]
 
 
-def _from_environment(environment: Mapping[str, str]) -> Texts:
+def _from_environment(environment: Mapping[str, str], files: dict[str, Path]) -> Texts:
     texts: Texts = {}
     for key, text in sorted(environment.items()):
         if not key.startswith(PREFIX) or key.startswith(PREFIX + "TEST_"):
@@ -83,14 +96,16 @@ def _from_environment(environment: Mapping[str, str]) -> Texts:
         name = key.removeprefix(PREFIX).lower()
         if name.endswith("_file") and name.removesuffix("_file") in _RULES:
             texts[name.removesuffix("_file")] = (key, _read(key, text))
+            files[name.removesuffix("_file")] = Path(text)
         elif name in _RULES:
             texts[name] = (key, text)
+            files.pop(name, None)
         else:
             raise SettingError(f"{key} is not a setting; there are {_allowed(PREFIX, str.upper)}")
     return texts
 
 
-def _from_toml(path: Path) -> Texts:
+def _from_toml(path: Path, files: dict[str, Path]) -> Texts:
     if not path.is_file():
         return {}
     try:
@@ -101,8 +116,10 @@ def _from_toml(path: Path) -> Texts:
     for name, value in table.items():
         if name.endswith("_file") and name.removesuffix("_file") in _RULES:
             texts[name.removesuffix("_file")] = (f"{name} in {path.name}", _read(name, str(value)))
+            files[name.removesuffix("_file")] = Path(str(value))
         elif name in _RULES and isinstance(value, str | int) and not isinstance(value, bool):
             texts[name] = (f"{name} in {path.name}", str(value))
+            files.pop(name, None)
         elif name in _RULES:
             raise SettingError(f"{name} in {path} must be a text")
         else:
@@ -256,4 +273,4 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "accessibility_url": (_fixed(None), _page),
     "log": (_fixed("info"), _log),
 }
-assert set(_RULES) == {field.name for field in fields(Settings)}
+assert set(_RULES) == {field.name for field in fields(Settings)} - {"files"}

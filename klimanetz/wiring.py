@@ -24,7 +24,7 @@ from gateway.networks.channel_table import NO_TABLE, ChannelTable, ChannelTableE
 from klimanetz.failure import Failure, wrong_use
 from klimanetz.seal import Seal
 from klimanetz.seal import of as seal_of
-from klimanetz.settings import SettingError, Settings, load
+from klimanetz.settings import SettingError, Settings, load, reread
 from schemas.models import utc_text_ms
 
 log = logging.getLogger("klimanetz")
@@ -60,8 +60,9 @@ def with_keys(known: Registry, from_settings: Settings) -> Registry | None:
 
 
 def store(from_settings: Settings) -> Store:
+    token = from_settings.influx_token
     try:
-        return open_store(from_settings.store, from_settings.influx_token)
+        return open_store(from_settings.store, token and (lambda: reread(from_settings, "influx_token") or token))
     except StoreUrlError as error:
         raise wrong_use(str(error)) from None
 

@@ -17,7 +17,7 @@ from cloud.ingest.message import Message
 from cloud.store import open_store
 from cloud.store.model import Point, Store
 from schemas.wire import WireReading, encode
-from tests import bench_backlog, bench_latency, bench_radio
+from tests import bench_backlog, bench_latency, bench_profile, bench_queries, bench_radio
 from tests.bench_radio import rate
 from tests.cloud import ingest_parts
 
@@ -95,7 +95,9 @@ PARTS: dict[str, Callable[[], None]] = {
     "sqlite": lambda: ingest("SQLite", "", None),
     "influx": influx,
     "backlog": lambda: bench_backlog.backlog(row),
+    "profile": lambda: bench_profile.profile(row),
     "latency": lambda: bench_latency.latency(row),
+    "queries": lambda: bench_queries.queries(row),
 }
 
 

@@ -7,6 +7,7 @@ the contender's own bucket; the count is asked of InfluxDB in the same way for a
 """
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -120,10 +121,11 @@ def message(n: int, began_s: int) -> tuple[str, bytes]:
     """The n-th of the backlog: topic and payload."""
     device, seq = f"kn-{n % DEVICES:04d}", n // DEVICES
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began_s + seq * STEP_S))
+    day = math.sin(math.tau * seq * STEP_S / 86_400)  # a day's course, and each station a little apart
     values = {
-        "air_temperature": round(10 + (n * 37 % 1500) / 100, 2),
-        "relative_humidity": round(40 + (n * 13 % 500) / 10, 1),
-        "air_pressure": round(1000 + (n * 7 % 300) / 10, 1),
+        "air_temperature": round(12 + 6 * day + n * 37 % 150 / 100, 2),
+        "relative_humidity": round(65 - 20 * day + n * 13 % 50 / 10, 1),
+        "air_pressure": round(1000 + 3 * day + n * 7 % 30 / 10, 1),
     }
     body = {"device": device, "generation": 1, "seq": seq, "time": at, "time_source": "ntp", "values": values}
     return f"klimanetz/v1/up/{device}", json.dumps(body).encode()

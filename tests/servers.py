@@ -52,6 +52,12 @@ class InfluxServer:
             "token"
         ]
 
+    def revoke(self, token: str) -> None:
+        """Nobody gets in with it any more."""
+        (found,) = [one for one in self.ask("GET", "/api/v2/authorizations")["authorizations"] if one["token"] == token]
+        headers = {"Authorization": f"Token {self.token}"}
+        assert self._http.request("DELETE", f"{self.url}{found['links']['self']}", headers=headers).status == 204
+
     def ask(self, method: str, path: str, body: object = None) -> dict:
         """The JSON answer of the server's own API."""
         headers = {"Authorization": f"Token {self.token}"}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests import bench, bench_radio, conftest
+from tests import bench, bench_backlog, bench_latency, bench_profile, bench_radio, conftest
 
 Row = tuple[str, float, str, float | None, str]
 
@@ -30,6 +30,29 @@ def test_frames_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_radio.shutil, "which", lambda *_: None)  # the peers are asked in test_oracles
     rows = rows_of(monkeypatch, "lorawan")
     assert [bool(row[1] > 0 and row[3] is None) for row in rows] == [True] * 3
+
+
+def test_a_backlog_and_its_latency(monkeypatch: pytest.MonkeyPatch, mosquitto: str, influxd: str) -> None:
+    """Without the peer, which stands beside us in `make bench`."""
+    monkeypatch.setenv("INFLUXD", influxd)
+    monkeypatch.setattr(bench_backlog, "MESSAGES", 2000)
+    monkeypatch.setattr(bench_backlog, "ROUNDS", 1)
+    monkeypatch.setattr(bench_backlog, "telegraf", lambda _: None)
+    monkeypatch.setattr(bench_latency, "telegraf", lambda _: None)
+    monkeypatch.setattr(bench_latency, "RATES", (50,))
+    monkeypatch.setattr(bench_latency, "SECONDS", 0.5)
+    assert [row[0] for row in rows_of(monkeypatch, "backlog")] == [
+        "a backlog of 2,000: ingest, 1 worker", "a backlog of 2,000: ingest, 2 workers"
+    ]  # fmt: skip
+    median, most = rows_of(monkeypatch, "latency")
+    assert 0 < median[1] <= most[1]
+
+
+def test_where_the_time_goes(monkeypatch: pytest.MonkeyPatch, influxd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("INFLUXD", influxd)
+    monkeypatch.setattr(bench_profile, "MESSAGES", 2000)
+    bench.PARTS["profile"]()
+    assert len(capsys.readouterr().out.splitlines()) == 10
 
 
 def test_a_part_that_is_not_there() -> None:

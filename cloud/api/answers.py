@@ -92,6 +92,24 @@ class Series(BaseModel):
     ]
 
 
+class StationRows(BaseModel):
+    station: StationName
+    rows: Annotated[list[IntervalRow], Field(description="By time")]
+    complete_until: datetime | None
+
+
+class ManySeries(BaseModel):
+    channel: ChannelName
+    unit: Unit
+    every: Literal[EVERY]  # type: ignore[valid-type]
+    aggregates: list[Literal["mean", "min", "max", "sum", "difference", "first", "last"]]
+    time_zone: Annotated[str, Field(description="Of `every` and of dates", examples=["Europe/Berlin"])]
+    start: Annotated[Time, Field(alias="from")]
+    end: Annotated[Time, Field(alias="to", description="Not included")]
+    include: Literal["ok", "all"]
+    series: Annotated[list[StationRows], Field(description="One a station")]
+
+
 class Gap(BaseModel):
     generation: Count
     first: Annotated[Count, Field(description="Sequence number, included")]

@@ -10,7 +10,16 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from cloud.api import docs, operator_routes, problems, registry_routes, series_routes, station_routes, stream_routes
+from cloud.api import (
+    docs,
+    operator_routes,
+    problems,
+    registry_routes,
+    series_many,
+    series_routes,
+    station_routes,
+    stream_routes,
+)
 from cloud.api.answers import Problem
 from cloud.api.compression import Compressed
 from cloud.api.metrics import Metrics
@@ -115,6 +124,7 @@ def create_app(
     app.add_middleware(Measured, metrics=metrics)
     app.include_router(station_routes.routes(services))
     app.include_router(series_routes.routes(services))
+    app.include_router(series_many.routes(services))
     if arrivals is not None:
         app.state.streams = Streams(Tail(arrivals, lambda: (one.station for one in registry.stations())))
         app.include_router(stream_routes.routes(services, app.state.streams))

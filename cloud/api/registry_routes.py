@@ -17,6 +17,7 @@ from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter, Changed, NotFound, Refused
 from cloud.registry.changes import RegistryChanges, RevisionChanged, RowRefused, Written
+from schemas.channels import is_name
 
 Put = Callable[[Mapping[str, Any], int | None], Written]
 IfMatch = Annotated[
@@ -89,7 +90,7 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
         """
         row = await _row(request)
         written = await _taken(services, changes.put_deployment, row, if_match)
-        where = f"/v1/deployments?device={row['device']}"
+        where = f"/v1/deployments?device={row['device'].strip()}"
         return await run_in_threadpool(lambda: _answer(services, written, row, where))
 
     @router.get("/devices/{device}", summary="A device, without its keys", response_model=answers.DeviceRowShown,
@@ -121,6 +122,8 @@ async def _row(request: Request, column: str = "", name: str = "") -> dict[str, 
         raise Refused(f"The body is not JSON: {error}") from None
     if not isinstance(row, dict):
         raise Refused("The body is not a JSON object: send the columns of one row")
+    if column and not is_name(name):  # cells lose their blanks: the address must be what is registered
+        raise Refused(f"{column}: '{name}' is no name; use 1 to 64 of A-Z a-z 0-9 . _ - and a letter or digit first")
     if column and row.setdefault(column, name) != name:
         raise Refused(f"{column} is another in the body than in the address, '{name}': leave it out of the body")
     return row

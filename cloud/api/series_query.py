@@ -89,10 +89,15 @@ def _names(agg: str | None) -> list[str]:
 
 def complete_until(services: Services, asked: Asked, channels: Sequence[str], last_ms: int | None) -> str | None:
     """The last second of the intervals (without `every`: values) that no reading in order will change any more."""
-    end_ms = asked.window.end_ms
-    if end_ms <= int(services.now_s() * 1000):
+    if asked.window.end_ms <= int(services.now_s() * 1000):
         newest = services.store.latest([asked.station.station])
         last_ms = max((one.time_ms for one in newest if one.channel in channels), default=last_ms)
+    return complete_with(asked, last_ms)
+
+
+def complete_with(asked: Asked, last_ms: int | None) -> str | None:
+    """The same, where the newest value of the channel was at this time."""
+    end_ms = asked.window.end_ms
     if last_ms is None:
         return None
     if last_ms >= end_ms:

@@ -39,17 +39,21 @@ reading of the interval is the first ever of its device. `precipitation` also ta
 
 A parameter that is not listed here, or one that is given twice, is refused with 400.
 """
-_AGG = """One or more, separated by commas, together with `every`; without it, the quantity's own. Measured quantities
-have `mean`, `min`, `max`, `first`, `last`; wind direction `mean` (on the circle), `first`, `last`; precipitation `sum`
+AGG_HELP = """One or more, separated by commas, together with `every`; without it, the quantity's own. What is measured
+has `mean`, `min`, `max`, `first`, `last`; wind direction `mean` (on the circle), `first`, `last`; precipitation `sum`
 (its own) and those of measured quantities; running totals `difference` (their own), `min`, `max`, `first`, `last`."""
-_TZ = """A time zone of the IANA list by its name, like `Europe/Berlin` or `UTC`: for the borders of `every`, for dates
+TZ_HELP = """A time zone of the IANA list by its name, like `Europe/Berlin` or `UTC`: for borders of `every`, for dates
 without a time, and for `local_time` in `profile=de`. Without it, the station's own."""
-_EVERY = "Length of an interval by the calendar of the time zone; without it, single values"
-_INCLUDE = "Values judged X or B: `ok` leaves them out (the default with `every`), `all` takes them in (without)"
-_FORMAT = "`json` where nothing is said; `csv` with `profile=de`"
+EVERY_HELP = "Length of an interval by the calendar of the time zone; without it, single values"
+INCLUDE_HELP = "Values judged X or B: `ok` leaves them out (the default with `every`), `all` takes them in (without)"
+FORMAT_HELP = "`json` where nothing is said; `csv` with `profile=de`"
 _PROFILE = """`de`: CSV that German spreadsheets open by themselves (`;`, decimal comma, byte order mark, local time
 beside UTC). It means `format=csv`; together with `format=json` it is refused with 400."""
 _OF_AGGREGATES = f"^({'|'.join(AGGREGATES)})(, ?({'|'.join(AGGREGATES)}))*$"
+# How texts are described whose check names the way out better than a schema could.
+TEXT = WithJsonSchema({"type": "string", "examples": ["UTC"]})
+EVERY_SCHEMA = WithJsonSchema({"type": "string", "enum": list(EVERY), "examples": ["PT1H"]})
+AGG_SCHEMA = WithJsonSchema({"type": "string", "pattern": _OF_AGGREGATES, "examples": ["mean,min,max"]})
 _EXAMPLE = {
     "station": "marktplatz",
     "channel": "air_temperature",
@@ -95,14 +99,12 @@ def routes(services: Services) -> APIRouter:
         end: Annotated[
             str | None, Query(alias="to", description="RFC 3339 or a date; not included", examples=["2026-11-23"])
         ] = None,
-        every: Annotated[str | None, _text(enum=list(EVERY), examples=["PT1H"]), Query(description=_EVERY)] = None,
-        agg: Annotated[
-            str | None, _text(pattern=_OF_AGGREGATES, examples=["mean,min,max"]), Query(description=_AGG)
-        ] = None,
-        tz: Annotated[str | None, _text(examples=["UTC"]), Query(description=_TZ)] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query(description=_INCLUDE, examples=["all"])] = None,
+        every: Annotated[str | None, EVERY_SCHEMA, Query(description=EVERY_HELP)] = None,
+        agg: Annotated[str | None, AGG_SCHEMA, Query(description=AGG_HELP)] = None,
+        tz: Annotated[str | None, TEXT, Query(description=TZ_HELP)] = None,
+        include: Annotated[Literal["ok", "all"] | None, Query(description=INCLUDE_HELP, examples=["all"])] = None,
         format_: Annotated[
-            Literal["json", "csv"] | None, Query(alias="format", description=_FORMAT, examples=["json"])
+            Literal["json", "csv"] | None, Query(alias="format", description=FORMAT_HELP, examples=["json"])
         ] = None,
         profile: Annotated[Literal["de"] | None, Query(description=_PROFILE, examples=["de"])] = None,
     ) -> Response:
@@ -123,13 +125,8 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def _text(**more: object) -> WithJsonSchema:
-    """How a text is described whose check names the way out better than a schema could."""
-    return WithJsonSchema({"type": "string", **more})
-
-
 def _single(asked: Asked, source: Source) -> Iterator[Value]:
-    return source.values if asked.include == "all" else (one for one in source.values if not is_flagged(one.quality))
+    return iter(source.values) if asked.include == "all" else (v for v in source.values if not is_flagged(v.quality))
 
 
 def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
@@ -154,6 +151,8 @@ def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
 
 def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
     local = asked.zone if profile == "de" else None
+    if not asked.every and local is None:
+        return series_text.csv_value_pieces(_single(asked, source))
     if asked.every:
         columns = (*asked.names, "count", "flagged")
         return series_text.csv_pieces(columns, series_text.csv_rows(source.rows), local)
@@ -162,7 +161,7 @@ def _csv(asked: Asked, source: Source, profile: str | None) -> Iterator[bytes]:
 
 def _response(pieces: Iterator[bytes], media_type: str, headers: dict[str, str]) -> Response:
     """A short answer as one, a long one streamed; what fails before the first rows is still an error with a status."""
-    first = b"".join(islice(pieces, 3))  # what stands before the rows, the first thousand, and what stands behind
+    first = b"".join(islice(pieces, 3))  # what stands before the rows, the first rows, and what stands behind
     more = next(pieces, None)
     if more is None:
         return Response(first, headers=headers, media_type=media_type)

@@ -28,6 +28,12 @@ def offered(channels: Sequence[str]) -> list[str]:
     return sorted(told.union(channels))
 
 
+def told_from(channel: str) -> tuple[str, ...]:
+    """The channels whose values may be in an answer about this one."""
+    name, place = _name(channel)
+    return (channel, join(_TOTAL_OF[name], place)) if name in _TOTAL_OF else (channel,)
+
+
 class _Watch:
     """Passes values on and remembers the time of the last one."""
 

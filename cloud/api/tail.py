@@ -21,6 +21,8 @@ from cloud.ledger.arrivals import ArrivalReader
 
 RING = 5000
 PAGE = 500  # numbers a client takes at once
+PAGES = 16  # of those that are read from the books, kept for others who are as far behind
+PAGE_KEPT_S = 5.0  # as long may a station be told that is not registered any more
 POLL_S = 0.25
 log = logging.getLogger("klimanetz.api")
 T = TypeVar("T")
@@ -35,6 +37,8 @@ class Tail:
         self._poll_s = poll_s
         self._ring: deque[Told] = deque(maxlen=RING)
         self._number = 0  # the last one in the ring
+        self._pages: dict[int, tuple[float, list[Told]]] = {}
+        self._reading: dict[int, asyncio.Task[list[Told]]] = {}
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
         self._threads: anyio.CapacityLimiter | None = None
@@ -52,7 +56,27 @@ class Tail:
                 return []
             start = number + 1 - self._ring[0].number  # numbers in the ring have no holes
             return list(islice(self._ring, start, start + PAGE))
-        return await self._in_thread(lambda: self._read(number))
+        return [one for one in await self._page(number - number % PAGE) if one.number > number]
+
+    async def _page(self, start: int) -> list[Told]:
+        """Pages begin at fixed numbers: those who come back together, after a restart, read each of them once."""
+        kept_s, page = self._pages.get(start, (0.0, []))
+        if page and asyncio.get_running_loop().time() - kept_s < PAGE_KEPT_S:
+            return page
+        reading = self._reading.get(start)
+        if reading is None:
+            reading = self._reading[start] = asyncio.create_task(self._read_page(start))
+            reading.add_done_callback(lambda _: self._reading.pop(start))
+        return await asyncio.shield(reading)  # one of them may go away meanwhile
+
+    async def _read_page(self, start: int) -> list[Told]:
+        page = await self._in_thread(lambda: self._read(start))
+        if len(page) == PAGE:
+            self._pages.pop(start, None)
+            self._pages[start] = asyncio.get_running_loop().time(), page
+            while len(self._pages) > PAGES:
+                del self._pages[next(iter(self._pages))]
+        return page
 
     async def news(self) -> None:
         """Returns when something may have arrived, or when it has ended."""
@@ -71,6 +95,7 @@ class Tail:
             self._following.cancel()
             self._following = None
             self._ring.clear()
+            self._pages.clear()
 
     def end(self) -> None:
         """Everybody who listens is sent home."""

@@ -11,6 +11,7 @@ DAY_MS = 86_400_000
 YEARS = (1679, 2260)  # the whole years that the stores can hold
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
+_CLOCKS = 20_000  # times of day whose text is kept
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is shown when `from` is missing: enough to see something, little enough to be quick.
 _DEFAULT_DAYS = {"PT1H": 7, "PT3H": 7, "PT6H": 7, "PT12H": 7, "P1D": 366, "P1W": 366, "P1M": 30 * 366, "P1Y": 30 * 366}
@@ -73,19 +74,29 @@ def moment(name: str, text: str, zone: tzinfo) -> int:
 
 
 class TimeText:
-    """Ms since 1970 to RFC 3339 in UTC with `Z`, quick where many are of the same day."""
+    """Ms since 1970 to RFC 3339 in UTC with `Z`, quick where many are of the same day or the same time of day."""
 
     def __init__(self) -> None:
         self._day: int | None = None
         self._date = ""
+        self._clocks: dict[int, str] = {}  # by ms of the day
 
     def __call__(self, time_ms: int) -> str:
         day, rest = divmod(time_ms, DAY_MS)
         if day != self._day:
             self._day, self._date = day, (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%dT")
-        second, milli = divmod(rest, 1000)
-        text = f"{self._date}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        return f"{text}.{milli:03}Z" if milli else f"{text}Z"
+            if len(self._clocks) > _CLOCKS:
+                self._clocks.clear()
+        clock = self._clocks.get(rest)
+        if clock is None:
+            clock = self._clocks[rest] = _clock(rest)
+        return self._date + clock
+
+
+def _clock(rest_ms: int) -> str:
+    second, milli = divmod(rest_ms, 1000)
+    text = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    return f"{text}.{milli:03}Z" if milli else f"{text}Z"
 
 
 def utc_text(time_ms: int) -> str:

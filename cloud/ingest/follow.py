@@ -12,8 +12,9 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.ingest.pipeline import Pipeline, Report, Work
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import ASIDE, RawLog, RawLogUnavailable
+from cloud.ingest.work import Report, Work
 from cloud.ledger.ledger import Overtaken
 from cloud.store.model import StoreRefused, StoreUnavailable
 

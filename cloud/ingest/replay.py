@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloud.ingest.message import Message
-from cloud.ingest.pipeline import RegistryCopy
 from cloud.ingest.place import where
 from cloud.ingest.rawlog import RawLog
+from cloud.ingest.work import RegistryCopy
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.replays import Replays
 from cloud.ledger.turn import turn

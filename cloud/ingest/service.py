@@ -24,9 +24,10 @@ from cloud import mqtt
 from cloud.inbox import Delivery, Inbox
 from cloud.ingest.follow import Follower
 from cloud.ingest.owed import Owed
-from cloud.ingest.pipeline import Pipeline, RegistryCopy, Report
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog, RawLogUnavailable, add
 from cloud.ingest.replay import replay_captured, replay_waiting, replay_wanted
+from cloud.ingest.work import RegistryCopy, Report
 from cloud.ingest.workers import Command, Workers
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.ledger.heartbeats import Heartbeats

@@ -6,10 +6,9 @@ What is remembered is only trusted where it is as new as the ledger's newest of 
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
-from operator import gt, sub
 from typing import NamedTuple
 
-from cloud.judge import COARSE, FAILED_STEP, is_step, step_within_a_minute
+from cloud.judge import COARSE, FAILED_STEP, NO_LIMIT, is_step, step_within_a_minute
 from cloud.store.model import Latest, Point
 
 _DEVICES_MAX = 100_000
@@ -28,7 +27,7 @@ class Steps:
 
     def __init__(self) -> None:
         self._last: dict[str, _Last] = {}
-        self._minutes: dict[tuple[str, ...], tuple[float, ...]] = {}
+        self._limits: dict[tuple[str, ...], tuple[tuple[str, float], ...]] = {}
 
     def newest_ms(self, device: str) -> int:
         """The time of the last reading of a device that is remembered."""
@@ -63,30 +62,41 @@ class Steps:
         known = dict(self._last[device].values) if device in self._last and not late else {}
         judged: list[Point] = []
         doubted = 0
-        before: Point | None = None  # the point before where nothing of it was doubted: `known` has it not yet
-        limits: tuple[float, ...] = ()
         for point in points:
-            values = point.values
-            if before is not None and _is_steady(before, point, limits):
-                judged.append(point)
-                before = point
-                continue
-            _learn(known, before)
-            quality, steps = _quality(point, known)
-            doubted += steps
-            judged.append(point if steps == 0 else point._replace(quality=quality))
-            before = point if all(letter == COARSE for letter in quality.values()) else None
-            channels = tuple(values)
-            limits = self._minutes[channels] if channels in self._minutes else self._limits(channels)
-        _learn(known, before)
+            doubts = self._doubts(point, known)
+            if doubts:
+                doubted += len(doubts)
+                point = point._replace(quality={**point.quality, **dict.fromkeys(doubts, FAILED_STEP)})
+            judged.append(point)
         if not late:
             self._remember(device, _Last(points[-1].time_ms, known))
         return judged, doubted
 
-    def _limits(self, channels: tuple[str, ...]) -> tuple[float, ...]:
-        if len(self._minutes) >= 10 * _CHANNELS_MAX:
-            self._minutes.clear()
-        limits = self._minutes[channels] = tuple(map(step_within_a_minute, channels))
+    def _doubts(self, point: Point, known: dict[str, tuple[int, float]]) -> list[str] | None:
+        """The channels that changed too fast, None for none; `known` learns the others."""
+        _, _, time_ms, values, quality, _, _ = point
+        channels = tuple(values)
+        limits = self._limits[channels] if channels in self._limits else self._limits_of(channels)
+        doubts = None
+        for channel, minute in limits:
+            if quality.get(channel) != COARSE:
+                continue
+            value, before = values[channel], known.get(channel)
+            if before is not None:
+                difference = value - before[1]
+                # What a minute allows is never doubted, so most values are done here.
+                if not -minute <= difference <= minute and is_step(channel, time_ms - before[0], difference):
+                    doubts = [*(doubts or ()), channel]
+                    continue
+            known[channel] = (time_ms, value)
+        return doubts
+
+    def _limits_of(self, channels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+        """Channels whose quantity has a limit, with that of a minute."""
+        if len(self._limits) >= 10 * _CHANNELS_MAX:
+            self._limits.clear()
+        steps = [(channel, step_within_a_minute(channel)) for channel in channels]
+        limits = self._limits[channels] = tuple((channel, step) for channel, step in steps if step != NO_LIMIT)
         return limits
 
     def _remember(self, device: str, last: _Last) -> None:
@@ -97,31 +107,3 @@ class Steps:
             newest = sorted(last.values.items(), key=lambda one: one[1][0])[-_CHANNELS_MAX:]
             last = _Last(last.time_ms, dict(newest))
         self._last[device] = last
-
-
-def _is_steady(before: Point, point: Point, limits: tuple[float, ...]) -> bool:
-    """Whether a point has the channels of the one before, and no value differs by more than is never doubted."""
-    values, olds = point.values, before.values
-    if point.quality is not before.quality or values.keys() != olds.keys():
-        return False
-    return not any(map(gt, map(abs, map(sub, values.values(), map(olds.__getitem__, values))), limits))
-
-
-def _learn(known: dict[str, tuple[int, float]], point: Point | None) -> None:
-    if point is not None:
-        time_ms = point.time_ms
-        known |= {channel: (time_ms, value) for channel, value in point.values.items()}
-
-
-def _quality(point: Point, known: dict[str, tuple[int, float]]) -> tuple[Mapping[str, str], int]:
-    """Of each channel, and how many are doubted; `known` learns what is not."""
-    doubted = {}
-    for channel, value in point.values.items():
-        if point.quality.get(channel) != COARSE:
-            continue
-        before = known.get(channel)
-        if before is not None and is_step(channel, point.time_ms - before[0], value - before[1]):
-            doubted[channel] = FAILED_STEP
-        else:
-            known[channel] = (point.time_ms, value)
-    return ({**point.quality, **doubted} if doubted else point.quality), len(doubted)

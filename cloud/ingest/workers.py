@@ -16,8 +16,9 @@ from dataclasses import asdict
 import orjson
 
 from cloud.ingest.follow import Follower
-from cloud.ingest.pipeline import Pipeline, Report
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog
+from cloud.ingest.work import Report
 from schemas.intervals import Intervals
 
 log = logging.getLogger("klimanetz.ingest")

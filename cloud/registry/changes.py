@@ -86,6 +86,8 @@ class RegistryChanges:
 
 def file_of(row: Mapping[str, Any]) -> bytes:
     """A registry file of this row. Raises RowRefused for what no cell can hold."""
+    if odd := next((name for name in row if name != name.strip().lower()), None):
+        raise RowRefused(f"unknown column: {odd[:40]}")  # a file's header is read more kindly than a member's name
     text = io.StringIO()
     csv.writer(text).writerows([list(row), [_cell(name, value) for name, value in row.items()]])
     try:

@@ -5,6 +5,7 @@ service starts while its database is still down.
 """
 
 import re
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from cloud.store.influx import InfluxStore
@@ -42,8 +43,11 @@ __all__ = [
 _ALLOWED = "a store is sqlite:////absolute/path.db, influxdb://host:8086/ORG/BUCKET or influxdbs://… (https)"
 
 
-def open_store(url: str, token: str | None = None) -> Store:
-    """The store that the setting names. Raises StoreUrlError, and for a file also StoreRefused and StoreUnavailable."""
+def open_store(url: str, token: str | Callable[[], str] | None = None) -> Store:
+    """The store that the setting names; a token that may change is something to call.
+
+    Raises StoreUrlError, and for a file also StoreRefused and StoreUnavailable.
+    """
     if url.startswith("sqlite:"):
         return SqliteStore(_sqlite_path(url))
     if url.startswith(("influxdb://", "influxdbs://")):
@@ -58,7 +62,7 @@ def _sqlite_path(url: str) -> str:
     return path
 
 
-def _influx_connection(url: str, token: str | None) -> InfluxConnection:
+def _influx_connection(url: str, token: str | Callable[[], str] | None) -> InfluxConnection:
     try:
         parts = urlsplit(url)
         port = parts.port or 8086
@@ -73,7 +77,8 @@ def _influx_connection(url: str, token: str | None) -> InfluxConnection:
         raise StoreUrlError(f"'{url}' needs a token: set KLIMANETZ_INFLUX_TOKEN or KLIMANETZ_INFLUX_TOKEN_FILE")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     scheme = "https" if parts.scheme == "influxdbs" else "http"
-    return InfluxConnection(f"{scheme}://{host}:{port}", org, bucket, token.strip())
+    read = token if callable(token) else lambda: token
+    return InfluxConnection(f"{scheme}://{host}:{port}", org, bucket, lambda: read().strip())
 
 
 def _without_password(url: str) -> str:

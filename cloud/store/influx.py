@@ -7,12 +7,14 @@ the points at fault stand alone; writing is idempotent, so halves may repeat wha
 import re
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from itertools import chain, repeat
 from typing import Any
 
 from cloud.store.influx_before import before
 from cloud.store.influx_http import DataRefused, InfluxConnection, Params
 from cloud.store.influx_latest import LatestView, is_channel
 from cloud.store.influx_points import points
+from cloud.store.influx_sums import Sums
 from cloud.store.lines import QUALITY, READING, lines
 from cloud.store.model import (
     NOT_JUDGED,
@@ -22,9 +24,12 @@ from cloud.store.model import (
     Point,
     PointKey,
     PointsRejected,
+    Steps,
+    Summed,
     Value,
     sift,
 )
+from cloud.store.order import by_device
 from schemas.channels import split
 
 POINTS_PER_REQUEST = 5000
@@ -63,12 +68,24 @@ class InfluxStore:
                 self._influx.delete(key.time_ms, f'station="{_quoted(key.station)}" AND device="{_quoted(key.device)}"')
         self._latest.forget()
 
+    def forget(self, before_ms: int) -> None:
+        if before_ms > -TIME_LIMIT_MS:
+            for measurement in (READING, QUALITY):
+                self._influx.delete_before(min(before_ms, TIME_LIMIT_MS), f'_measurement="{measurement}"')
+        self._latest.forget()
+
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         return self._latest.all() if stations is None else self._latest.of(stations)
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
-        return self._series(station, channel, start_ms, end_ms)
+        return chain.from_iterable(self._series(station, channel, start_ms, end_ms))
+
+    def summed(
+        self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
+    ) -> Iterator[Summed]:
+        split(channel)
+        yield from Sums(self._influx, self._pool, self.series, channel, runs, without).of(stations, names)
 
     def points(
         self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None
@@ -132,16 +149,27 @@ class InfluxStore:
             return first + second, why or also
         return [], ""
 
-    def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+    def _series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Iterator[Value]]:
         where = 'WHERE "station" = $station AND time >= $start AND time < $end'
         params: Params = {"station": station, "start": _ns(start_ms), "end": _ns(end_ms)}
-        values = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{READING}" {where}', params))
-        notes = self._ahead(self._influx.stream(f'SELECT "{channel}", "device" FROM "{QUALITY}" {where}', params))
+        devices = self._devices(station)
+        column, alone = ', "device"', ""
+        if len(devices) == 1:  # as most often: its name need not come with every row
+            (alone,) = devices
+            column, where, params = "", where + ' AND "device" = $device', {**params, "device": alone}
+        values = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{READING}" {where}', params))
+        notes = self._ahead(self._influx.stream(f'SELECT "{channel}"{column} FROM "{QUALITY}" {where}', params))
         try:
-            yield from _joined(values, notes)
+            yield from _of_one(alone, values, notes) if alone else _of_many(values, notes)
         finally:
             values.close()
             notes.close()
+
+    def _devices(self, station: str) -> list[str]:
+        """Which ever sent from there, by the server's index."""
+        query = f'SHOW TAG VALUES FROM "{READING}" WITH KEY = "device" WHERE "station" = $station'
+        (series,) = self._influx.query(query, {"station": station})
+        return [device for one in series for _, device in one["values"]]
 
     def _ahead(self, chunks: Rows) -> Rows:
         """The same, the next part on its way while one is being used."""
@@ -194,22 +222,48 @@ def _in_turn(chunks: Rows, coming: "Future[list[list[Any]] | None]", pool: Execu
         chunks.close()
 
 
-def _joined(values: Rows, notes: Rows) -> Iterator[Value]:
-    """Values with the quality of the same time and device; both come by time."""
-    note_rows = (row for rows in notes for row in rows)
-    note = next(note_rows, None)
-    at_ms = None
-    here: dict[str, str] = {}  # device → quality at `at_ms`
+def _of_one(device: str, values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
+    """Values with the quality of the same time. Most often the two agree row by row, which is quick."""
+    waiting: list[list[Any]] = []  # notes of times that are not past
     for rows in values:
-        for time_ms, value, device in rows:
-            if time_ms != at_ms:
-                at_ms = time_ms
-                here.clear()
-                while note is not None and note[0] <= time_ms:
-                    if note[0] == time_ms:
-                        here[note[2]] = note[1]
-                    note = next(note_rows, None)
-            yield Value(time_ms, float(value), here.get(device, NOT_JUDGED), device)
+        last_ms = rows[-1][0]
+        while not waiting or waiting[-1][0] < last_ms:
+            if (more := next(notes, None)) is None:
+                break
+            waiting += more
+        # Column by column: what the collector of garbage has not to look at is quick.
+        times = [row[0] for row in rows]
+        here = waiting[: len(rows)]
+        if [note[0] for note in here] == times:
+            qualities = [note[1] for note in here]
+            del waiting[: len(rows)]
+        else:
+            known: dict[int, str] = {note[0]: note[1] for note in waiting}
+            qualities = [known.get(time_ms, NOT_JUDGED) for time_ms in times]
+            waiting = [note for note in waiting if note[0] > last_ms]
+        yield map(Value, times, [float(row[1]) for row in rows], qualities, repeat(device))
+
+
+def _of_many(values: Rows, notes: Rows) -> Iterator[Iterator[Value]]:
+    """The same, with a column of devices."""
+    judged = by_device(notes, 2)
+    waiting: list[list[Any]] = []  # notes of times that are not past
+    for rows in by_device(values, 2):
+        last_ms = rows[-1][0]
+        while not waiting or waiting[-1][0] < last_ms:
+            if (more := next(judged, None)) is None:
+                break
+            waiting += more
+        times, devices = [row[0] for row in rows], [row[2] for row in rows]
+        here = waiting[: len(rows)]
+        if [note[0] for note in here] == times and [note[2] for note in here] == devices:
+            qualities = [note[1] for note in here]
+            del waiting[: len(rows)]
+        else:
+            known = {(note[0], note[2]): note[1] for note in waiting}
+            qualities = [known.get(key, NOT_JUDGED) for key in zip(times, devices, strict=True)]
+            waiting = [note for note in waiting if note[0] > last_ms]
+        yield map(Value, times, [float(row[1]) for row in rows], qualities, devices)
 
 
 def windows(spans: Sequence[tuple[str, int, int]]) -> list[list[tuple[str, int, int]]]:

@@ -1,14 +1,15 @@
 """HTTP to InfluxDB 2: keep-alive, gzip, time-outs, and what a status means for whoever called.
 
 Write is POST /api/v2/write (204 is the only success), delete is POST /api/v2/delete, queries are InfluxQL on /query
-with bound values, which InfluxDB 3 and the clustered forms answer too.
+with bound values, which InfluxDB 3 and the clustered forms answer too. A token that is refused is read again: whoever
+rotates it need not start us again.
 https://docs.influxdata.com/influxdb/v2/api/
 """
 
 import json
 import re
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,12 +19,15 @@ import orjson
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from cloud.store.influx_flux import FluxError, rows
 from cloud.store.model import StoreRefused, StoreUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
 CHUNK_ROWS = 10_000
 _DATA_REFUSED = frozenset({400, 413, 422})
+BEGINNING = "1677-09-21T00:12:43.145224194Z"  # the first time that InfluxDB can hold
+ENDING = "2262-04-11T23:47:16Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Params = Mapping[str, str | int]
 
@@ -37,9 +41,9 @@ class DataRefused(Exception):
 
 
 class InfluxConnection:
-    """One bucket of one server, for any number of threads."""
+    """One bucket of one server, for any number of threads. `token` is asked for the token, again when it is refused."""
 
-    def __init__(self, url: str, org: str, bucket: str, token: str) -> None:
+    def __init__(self, url: str, org: str, bucket: str, token: Callable[[], str]) -> None:
         self.url = url
         self.bucket = bucket
         self._org = org
@@ -48,10 +52,12 @@ class InfluxConnection:
             maxsize=8,
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-            headers={"Authorization": f"Token {token}"},
         )
+        self._read_token = token
+        self._token = token()
         where = urlencode({"org": org, "bucket": bucket})
         self._write_url = f"{url}/api/v2/write?{where}&precision=ms"
+        self._flux_url = f"{url}/api/v2/query?{urlencode({'org': org})}"
         self._delete_url = f"{url}/api/v2/delete?{where}"
 
     def write(self, lines: bytes) -> None:
@@ -66,13 +72,35 @@ class InfluxConnection:
 
     def delete(self, time_ms: int, predicate: str) -> None:
         """Deletes what the predicate names at exactly this time."""
-        time = (_EPOCH + timedelta(milliseconds=time_ms)).isoformat().replace("+00:00", "Z")
-        body = json.dumps({"start": time, "stop": time, "predicate": predicate}).encode()
-        self._post(self._delete_url, body, {"Content-Type": "application/json"}, expect=204)
+        time = _text(time_ms)
+        self._delete(time, time, predicate)
+
+    def delete_before(self, time_ms: int, predicate: str) -> None:
+        """Deletes what the predicate names at every earlier time."""
+        last_ns = _text(time_ms - 1).replace("Z", "999999Z")  # the end is deleted too
+        self._delete(BEGINNING, last_ns, predicate)
 
     def query(self, query: str, params: Params) -> list[list[dict[str, Any]]]:
         """The series of each statement, times in milliseconds."""
         return [self._series_of(result) for result in self._results(self._ask(query, params, chunked=False).data)]
+
+    def flux(self, script: str, columns: Sequence[str]) -> Iterator[list[str]]:
+        """These columns of the rows that a Flux script gives. Raises StoreRefused also where there is no Flux."""
+        headers = {"Content-Type": "application/json", "Accept": "application/csv"}
+        body = {"query": script, "type": "flux", "dialect": {"annotations": [], "header": True}}
+        try:
+            response = self._post(self._flux_url, json.dumps(body).encode(), headers, 200, preload=False)
+        except DataRefused as error:
+            raise StoreRefused(f"InfluxDB at {self.url} refuses a query ({error}): is it a 2.x server?") from error
+        try:
+            yield from rows(response.stream(1 << 18), columns)
+        except (HTTPError, FluxError) as error:
+            raise StoreUnavailable(f"InfluxDB at {self.url} broke off an answer: {error}") from error
+        except ValueError:
+            raise StoreRefused(f"{self.url} does not answer as InfluxDB 2 does: mend KLIMANETZ_STORE") from None
+        finally:
+            response.close()
+            response.release_conn()
 
     def stream(self, query: str, params: Params) -> Generator[list[list[Any]], None, None]:
         """The rows of the one series that one statement gives, some thousand at a time."""
@@ -93,6 +121,10 @@ class InfluxConnection:
 
     def close(self) -> None:
         self._pool.clear()
+
+    def _delete(self, start: str, stop: str, predicate: str) -> None:
+        body = json.dumps({"start": start, "stop": stop, "predicate": predicate}).encode()
+        self._post(self._delete_url, body, {"Content-Type": "application/json"}, expect=204)
 
     def _ask(self, query: str, params: Params, chunked: bool) -> urllib3.BaseHTTPResponse:
         fields = {"db": self.bucket, "q": query, "epoch": "ms", "params": json.dumps(params)}
@@ -127,7 +159,7 @@ class InfluxConnection:
         if error is None:
             series: list[dict[str, Any]] = result.get("series", [])
             return series
-        if "database not found" in error:
+        if "database not found" in error or "retention policy not set" in error:
             raise StoreRefused(
                 f"InfluxDB at {self.url} has no bucket '{self.bucket}' that this token may read: create it, "
                 "or mend KLIMANETZ_STORE or the token"
@@ -139,18 +171,29 @@ class InfluxConnection:
     def _post(
         self, url: str, body: bytes, headers: dict[str, str], expect: int, preload: bool = True
     ) -> urllib3.BaseHTTPResponse:
-        headers = {**self._pool.headers, **headers}
+        token = self._token
         try:
-            try:
-                response = self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
-            except ProtocolError:
-                # The server may close an idle connection just as we use it; everything we send may be sent twice.
-                response = self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
+            response = self._send(url, body, headers, token, preload)
+            if response.status == 401 and (fresh := self._read_token()) != token:
+                response.drain_conn()
+                response.release_conn()
+                self._token = fresh
+                response = self._send(url, body, headers, fresh, preload)
             if response.status != expect:
                 self._raise(response)
         except HTTPError as error:
             raise StoreUnavailable(f"InfluxDB at {self.url} does not answer: {_plain(error)}") from error
         return response
+
+    def _send(
+        self, url: str, body: bytes, headers: dict[str, str], token: str, preload: bool
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {**headers, "Authorization": f"Token {token}"}
+        try:
+            return self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
+        except ProtocolError:
+            # The server may close an idle connection just as we use it; everything we send may be sent twice.
+            return self._pool.request("POST", url, body=body, headers=headers, preload_content=preload)
 
     def _raise(self, response: urllib3.BaseHTTPResponse) -> None:
         status, message = response.status, _message(response.data)
@@ -173,6 +216,10 @@ class InfluxConnection:
                 f"'{self.bucket}', or mend KLIMANETZ_STORE"
             )
         raise StoreRefused(f"{self.url} answers with status {status}: is KLIMANETZ_STORE an InfluxDB 2 server?")
+
+
+def _text(time_ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _message(body: bytes) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from schemas.channels import ChannelError, is_name, split
 
 NOT_JUDGED = "Z"
+SUMMABLE = ("sum", "min", "max")
 TIME_LIMIT_MS = 9_200_000_000_000  # what both stores can hold: InfluxDB's nanoseconds end in the year 2262
 
 
@@ -38,8 +39,7 @@ class PointKey:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One value of a series."""
 
     time_ms: int
@@ -68,6 +68,31 @@ class Before:
     last: Value
 
 
+class Summed(NamedTuple):
+    """One interval of a station as the store worked it out; or, with `values`, what there is, to be worked out.
+
+    The quality of those says which are flagged; of the others it may be NOT_JUDGED.
+    """
+
+    station: str
+    start_ms: int
+    figures: tuple[float, ...] = ()
+    used: int = 0  # values in the figures
+    flagged: int = 0
+    values: Sequence[Value] | None = None
+
+
+class Steps(Protocol):
+    """Intervals of one length, one after the other (cloud.calendar.Run)."""
+
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+    @property
+    def step_ms(self) -> int: ...
+
+
 class Store(Protocol):
     """Safe to call from several threads. Every method may raise StoreUnavailable or StoreRefused."""
 
@@ -77,11 +102,22 @@ class Store(Protocol):
     def delete(self, keys: Sequence[PointKey]) -> None:
         """Keys that are not there are no error."""
 
+    def forget(self, before_ms: int) -> None:
+        """Drops every point of an earlier time. May take long, keeps no writer waiting long, may be broken off."""
+
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         """The newest value of every channel of the stations (None: of all)."""
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
-        """The values in [start, end), by time, streamed. Raises schemas.channels.ChannelError."""
+        """The values in [start, end), by time and device, streamed. Raises schemas.channels.ChannelError."""
+
+    def summed(
+        self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
+    ) -> Iterator[Summed]:
+        """Station by station the intervals of `runs` that have values; `names` are of SUMMABLE.
+
+        Values of the letters `without` are counted in `flagged` alone. All of the stations' answer may be held at once.
+        """
 
     def points(
         self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None

@@ -1,30 +1,36 @@
 """The embedded store: one SQLite file in WAL mode, written and read by several processes at once.
 
-A series is (station, channel); `value` is clustered by (series, time), so a series is one range scan, and `latest`
-is kept in the transaction that writes. Reads go page by page and hold no snapshot in between, so a slow client
+A series is (station, channel); `value` is clustered by (series, time), so a series is one range scan. `latest` is kept
+in the transaction that writes, and so is `span`: no value of a device lies outside of its span, so its first and last
+are found where that begins and ends. Reads go page by page and hold no snapshot in between, so a slow client
 keeps no checkpoint waiting.
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from cloud.store.model import (
     NOT_JUDGED,
+    SUMMABLE,
     Before,
     Latest,
     Point,
     PointKey,
     PointsRejected,
+    Steps,
+    Summed,
     Value,
     sift,
 )
+from cloud.store.order import by_device
 from cloud.store.sqlite_file import SqliteFile
 from cloud.store.sqlite_points import points
 from schemas.channels import split
 
 PAGE = 4096  # rows a read takes at once
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS series (
@@ -39,6 +45,10 @@ CREATE TABLE IF NOT EXISTS reading (
 CREATE TABLE IF NOT EXISTS latest (
   series INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, device INTEGER NOT NULL,
   value REAL NOT NULL, quality TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS span (
+  series INTEGER NOT NULL, device INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+  PRIMARY KEY (series, device)) WITHOUT ROWID;
+INSERT OR REPLACE INTO span SELECT series, device, min(time_ms), max(time_ms) FROM value GROUP BY series, device
 """
 _PUT_VALUE = (
     "INSERT INTO value VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET value=excluded.value, quality=excluded.quality"
@@ -51,6 +61,10 @@ _PUT_LATEST = (
     "INSERT INTO latest VALUES (?,?,?,?,?) ON CONFLICT (series) DO UPDATE SET time_ms=excluded.time_ms, "
     "device=excluded.device, value=excluded.value, quality=excluded.quality WHERE excluded.time_ms >= time_ms"
 )
+_PUT_SPAN = (
+    "INSERT INTO span VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET first_ms=min(first_ms, excluded.first_ms), "
+    "last_ms=max(last_ms, excluded.last_ms)"
+)
 _LATEST = (
     "SELECT s.station, s.channel, l.time_ms, l.value, l.quality, d.name "
     "FROM latest l JOIN series s ON s.id = l.series JOIN device d ON d.id = l.device"
@@ -59,13 +73,20 @@ _SERIES = (
     "SELECT v.time_ms, v.value, v.quality, d.name, v.device FROM value v JOIN device d ON d.id = v.device "
     "WHERE v.series = ? AND (v.time_ms, v.device) > (?, ?) AND v.time_ms < ? ORDER BY v.time_ms, v.device LIMIT ?"
 )
+_GOOD = "series = span.series AND device = span.device AND instr(:without, substr(quality, 1, 1)) = 0"
 _BEFORE = (
-    "SELECT ends.first_ms, v.time_ms, v.value, v.quality, d.name FROM ("
-    "SELECT series, device, min(time_ms) AS first_ms, max(time_ms) AS last_ms FROM value "
-    "WHERE series = (SELECT id FROM series WHERE station = ? AND channel = ?) AND time_ms < ? "
-    "AND instr(?, substr(quality, 1, 1)) = 0 GROUP BY device) AS ends "
-    "JOIN value v ON v.series = ends.series AND v.time_ms = ends.last_ms AND v.device = ends.device "
-    "JOIN device d ON d.id = ends.device"
+    f"SELECT (SELECT time_ms FROM value WHERE {_GOOD} AND time_ms >= span.first_ms ORDER BY time_ms LIMIT 1), "
+    "v.time_ms, v.value, v.quality, d.name FROM span JOIN device d ON d.id = span.device "
+    "JOIN value v ON v.series = span.series AND v.device = span.device AND v.time_ms = ("
+    f"SELECT time_ms FROM value WHERE {_GOOD} AND time_ms BETWEEN span.first_ms AND min(span.last_ms, :time_ms - 1) "
+    "ORDER BY time_ms DESC LIMIT 1) "
+    "WHERE span.series = (SELECT id FROM series WHERE station = :station AND channel = :channel) "
+    "AND span.first_ms < :time_ms"
+)
+_SUMMED = (
+    "SELECT n, count(*) FILTER (WHERE good), count(*) FILTER (WHERE NOT good){figures} FROM ("
+    "SELECT (time_ms - :start) / :step AS n, value, instr(:without, substr(quality, 1, 1)) = 0 AS good FROM value "
+    "WHERE series = :series AND time_ms >= :start AND time_ms < :end) GROUP BY n ORDER BY n"
 )
 _IDENTITIES = (
     "SELECT generation, seq, time_ms, station FROM reading WHERE device = ? AND (time_ms, station) > (?, ?) "
@@ -98,6 +119,7 @@ class SqliteStore:
                     _PUT_READING, ((devices[p.device], p.time_ms, p.station, p.generation, p.seq) for p in good)
                 )
                 db.executemany(_PUT_LATEST, _newest(rows))
+                db.executemany(_PUT_SPAN, _spans(rows))
         if bad:
             raise PointsRejected(bad, reason)
 
@@ -105,6 +127,23 @@ class SqliteStore:
         with self._changing() as db:
             for key in keys:
                 self._delete(db, key)
+
+    def forget(self, before_ms: int) -> None:
+        """Series by series, each in a transaction of its own, so that writers have their turn in between."""
+        before_ms = _fit(before_ms)
+        with self._file.reading() as db:
+            series = [row[0] for row in db.execute("SELECT id FROM series")]
+            devices = [row[0] for row in db.execute("SELECT id FROM device")]
+        for one in series:
+            where = one, before_ms
+            with self._changing() as db:
+                db.execute("DELETE FROM value WHERE series = ? AND time_ms < ?", where)
+                db.execute("DELETE FROM latest WHERE series = ? AND time_ms < ?", where)  # the newest: all are older
+                db.execute("DELETE FROM span WHERE series = ? AND last_ms < ?", where)
+                db.execute("UPDATE span SET first_ms = max(first_ms, ?2) WHERE series = ?1", where)
+        for one in devices:
+            with self._changing() as db:
+                db.execute("DELETE FROM reading WHERE device = ? AND time_ms < ?", (one, before_ms))
 
     def latest(self, stations: Sequence[str] | None = None) -> list[Latest]:
         if stations is None:
@@ -120,7 +159,25 @@ class SqliteStore:
 
     def series(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
         split(channel)
-        return self._series_pages(station, channel, start_ms, end_ms)
+        pages = by_device(self._pages(station, channel, start_ms, end_ms), 3)
+        return (one for rows in pages for one in map(Value, *list(zip(*rows, strict=True))[:4]))
+
+    def summed(
+        self, stations: Sequence[str], channel: str, runs: Sequence[Steps], names: Sequence[str], without: str
+    ) -> Iterator[Summed]:
+        split(channel)
+        figures = "".join(f", {name}(value) FILTER (WHERE good)" for name in names if name in SUMMABLE)
+        query = _SUMMED.format(figures=figures)
+        for station in stations:
+            with self._file.reading() as db:
+                row = db.execute(
+                    "SELECT id FROM series WHERE station = ? AND channel = ?", (station, channel)
+                ).fetchone()
+                for run in runs if row else ():
+                    asked = {"series": row[0], "start": _fit(run.start_ms), "end": _fit(run.end_ms), "without": without}
+                    rows = db.execute(query, {**asked, "step": run.step_ms}).fetchall()
+                    for n, count, flagged, *found in rows:
+                        yield Summed(station, run.start_ms + n * run.step_ms, tuple(found), count, flagged)
 
     def points(
         self, station: str, start_ms: int, end_ms: int, channels: Sequence[str] | None = None
@@ -133,7 +190,8 @@ class SqliteStore:
     def before(self, station: str, channel: str, time_ms: int, without: str = "") -> list[Before]:
         split(channel)
         with self._file.reading() as db:
-            rows = db.execute(_BEFORE, (station, channel, _fit(time_ms), without)).fetchall()
+            asked = {"station": station, "channel": channel, "time_ms": _fit(time_ms), "without": without}
+            rows = db.execute(_BEFORE, asked).fetchall()
         return [Before(first_ms, Value(*last)) for first_ms, *last in rows]
 
     def channels(self, station: str) -> list[str]:
@@ -171,7 +229,7 @@ class SqliteStore:
     def close(self) -> None:
         self._file.close()
 
-    def _series_pages(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[Value]:
+    def _pages(self, station: str, channel: str, start_ms: int, end_ms: int) -> Iterator[list[tuple[Any, ...]]]:
         after, device = _fit(start_ms) - 1, 2**62
         end_ms = _fit(end_ms)
         while True:
@@ -179,8 +237,9 @@ class SqliteStore:
                 known = "SELECT id FROM series WHERE station = ? AND channel = ?"
                 row = db.execute(known, (station, channel)).fetchone()
                 rows = db.execute(_SERIES, (*row, after, device, end_ms, PAGE)).fetchall() if row else []
-            for after, value, quality, name, device in rows:  # noqa: B007
-                yield Value(after, value, quality, name)
+            if rows:
+                after, *_, device = rows[-1]
+                yield rows
             if len(rows) < PAGE:
                 return
 
@@ -234,6 +293,16 @@ def _rows(points: Iterable[Point], series: dict[tuple[str, str], int], devices: 
             rows.append((series[station, channel], time_ms, device, value, quality.get(channel, NOT_JUDGED)))
     rows.sort(key=lambda row: row[:2])
     return rows
+
+
+def _spans(rows: list[_Row]) -> Iterator[tuple[int, int, int, int]]:
+    """(series, device, first_ms, last_ms) of rows in the order of the table."""
+    firsts: dict[tuple[int, int], int] = {}
+    lasts: dict[tuple[int, int], int] = {}
+    for series, time_ms, device, _, _ in rows:
+        lasts[series, device] = time_ms
+        firsts.setdefault((series, device), time_ms)
+    return ((*key, firsts[key], last_ms) for key, last_ms in lasts.items())
 
 
 def _newest(rows: list[_Row]) -> Iterable[_Row]:

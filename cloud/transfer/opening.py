@@ -1,4 +1,4 @@
-"""Files as text lines: plain, gzip, zstd, or a member of a zip, known by their first bytes and not by their names.
+"""Files as text lines: plain, gzip, zstd, Parquet, or a member of a zip, known by their first bytes, not their names.
 
 Read in pieces, so a file may be larger than memory. What is broken on the way (a download that was cut off, a bad
 checksum, a password) is UnreadableFile with the way out, whichever library notices it.
@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import zstandard
 
+from cloud.transfer.parquet_reader import MAGIC, ParquetText
 from cloud.transfer.rows import UnreadableFile
 
 _BROKEN = (EOFError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError, gzip.BadGzipFile, lzma.LZMAError)
@@ -103,6 +104,8 @@ def _unpacked(raw: "_Counted", part: Part) -> Iterator[IO[bytes]]:
         yield gzip.GzipFile(fileobj=buffered)  # type: ignore[misc]
     elif start == b"\x28\xb5\x2f\xfd":
         yield io.BufferedReader(_ZstdFrames(buffered), 1 << 18)
+    elif start == MAGIC:
+        yield io.BufferedReader(ParquetText(buffered, part.name), 1 << 18)
     else:
         yield buffered
 

@@ -30,7 +30,7 @@ class ParquetWriter:
 
     def __init__(self, stack: ExitStack, path: Path, channels: Sequence[str]) -> None:
         """`channels`: all that may come, for their units. Raises ParquetMissing."""
-        pa, parquet = _library()
+        pa, parquet = library()
         self._pa = pa
         self._schema = _schema(pa, channels)
         self._file = stack.enter_context(parquet.ParquetWriter(path, self._schema, compression="zstd"))
@@ -90,7 +90,7 @@ def _schema(pa: Any, channels: Sequence[str]) -> Any:
     )
 
 
-def _library() -> tuple[Any, Any]:
+def library() -> tuple[Any, Any]:
     try:
         import pyarrow
         import pyarrow.parquet

@@ -31,8 +31,8 @@ def ingest(
     follow: int = typer.Option(-1, hidden=True, help="Be one of the workers; their ingest starts them so"),
 ) -> None:
     """Take readings from the broker, check and judge them, and store them."""
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)  # readings are many, short-lived and without cycles
+    _many_readings()
+    sys.setswitchinterval(0.0005)  # capture must not wait 5 ms for each word with the system while a unit is applied
     if follow >= 0:
         _run("worker", follow, workers)
     else:
@@ -41,7 +41,14 @@ def ingest(
 
 def api() -> None:
     """Answer over HTTP: the pages, the API and its documentation."""
+    _many_readings()
     _run("api")
+
+
+def _many_readings() -> None:
+    """They are short-lived and without cycles: looking for garbage among them costs more than the work itself."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _run(name: str, *more: int) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cloud.ingest.message import Message
-from cloud.ingest.pipeline import Pipeline, Report
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog
+from cloud.ingest.work import Report
 from cloud.ledger.ledger import Ledger
 from cloud.registry import imports
 from cloud.registry.registry import Registry, open_registry

@@ -10,8 +10,9 @@ import pytest
 from cloud.ingest import follow
 from cloud.ingest.follow import Follower
 from cloud.ingest.message import Message
-from cloud.ingest.pipeline import Pipeline, Report
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.rawlog import RawLog, pack
+from cloud.ingest.work import Report
 from cloud.ledger.ledger import Overtaken
 from cloud.store.model import StoreUnavailable
 from schemas.models import utc_text_ms

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.ingest.message import Message
-from cloud.ingest.pipeline import Pipeline, Report
+from cloud.ingest.pipeline import Pipeline
 from cloud.ingest.quick import QuickReader
+from cloud.ingest.work import Report
 from cloud.registry import imports
 from cloud.store.model import PointsRejected
 from schemas.models import utc_text_ms

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest import pipeline
+from cloud.ingest import work
 from cloud.ingest.decode import decode
 from cloud.ingest.json_items import NotJson, items
 from cloud.ingest.message import Message
+from cloud.ingest.quick import QuickReader
 from cloud.ledger.dead_letters import DeadLetters
 from tests.cloud.ingest_parts import NOW_MS, Parts, make, message, reading
 from tests.cloud.test_ingest import replay_all
@@ -31,7 +32,7 @@ def letters(parts: Parts) -> list[dict[str, Any]]:
     return [box.one(letter["id"]) or {} for letter in reversed(box.newest(1000))]
 
 
-def acked(report: pipeline.Report, device: str = "kn-1") -> list[tuple[int, int, int]]:
+def acked(report: work.Report, device: str = "kn-1") -> list[tuple[int, int, int]]:
     return [(g, a, b) for g, seqs in sorted(report.acks.get(device, {}).items()) for a, b in seqs]
 
 
@@ -173,7 +174,8 @@ def test_an_array_without_a_reading_is_one_letter(parts: Parts) -> None:
 
 
 def test_a_fault_of_ours_names_the_device(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "decode", lambda *_: 1 / 0)
+    monkeypatch.setattr(work, "decode", lambda *_: 1 / 0)
+    monkeypatch.setattr(QuickReader, "read", lambda *_: 1 / 0)
     parts.take(Message(UP, GOOD, NOW_MS), Message("klimanetz/v1/up/a b", GOOD, NOW_MS))
     assert [(letter["reason"], letter["device"]) for letter in letters(parts)] == [("poison", "kn-1"), ("poison", None)]
 

@@ -1,5 +1,6 @@
 """Rate of change at the door: spikes are doubted, returns are not, and nobody forgets over a restart."""
 
+import re
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -14,6 +15,7 @@ from schemas.models import utc_text_ms
 from schemas.quantities import QUANTITIES
 from tests.cloud import ingest_parts
 from tests.cloud.ingest_parts import NOW_MS, Parts, message
+from tests.conftest import ROOT
 
 MINUTE = 60_000
 
@@ -95,6 +97,12 @@ def test_more_time_allows_no_less(quantity: object, between_ms: int, difference:
     assert is_step(name, between_ms, difference) == is_step(name, between_ms, -difference)
 
 
+def test_the_docs_have_the_limits_of_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) (\S+) \| ([\d.]+) \S+ \|$", (ROOT / "docs/api.md").read_text(), re.M)
+    told = {name: (float(minute), unit, float(hour)) for name, minute, unit, hour in rows}
+    assert told == {q.name: (q.step_minute, q.unit, q.step_hour) for q in QUANTITIES if q.step_minute}
+
+
 def test_the_first_readings_of_a_device_are_not_compared_with_an_attempt_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +146,7 @@ def test_what_is_remembered_has_bounds_whatever_devices_name_their_channels(tmp_
         ])  # fmt: skip
     steps = parts.pipeline._steps
     assert len(steps._last["kn-1"].values) <= 256
-    assert len(steps._minutes) <= 2560
+    assert len(steps._limits) <= 2560
     assert ("air_temperature@59-63", (NOW_MS - 10**8 + 59 * 100_000 + 63_000, 10.0)) in steps._last[
         "kn-1"
     ].values.items()

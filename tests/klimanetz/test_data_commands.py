@@ -56,6 +56,7 @@ def test_there_and_back(shell: Shell) -> None:
         "values": 60, "resumed_at_value": 0, "output": "all.parquet",
     }  # fmt: skip
     assert shell.json("import", "all.csv.zst")["files"][0]["values"] == 60
+    assert shell.json("import", "all.parquet")["files"][0]["values"] == 60
     assert len(exported(shell)) == 60
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud.ingest import compare as comparing
-from cloud.ingest import pipeline as applying
+from cloud.ingest import work as applying
 from cloud.ingest.decode import decode
 from cloud.ingest.message import Message
 from cloud.ingest.refusal import Decoded

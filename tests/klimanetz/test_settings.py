@@ -7,7 +7,7 @@ import pytest
 from gateway.networks.channel_table import NO_TABLE
 from gateway.networks.mapping import Named
 from klimanetz.failure import Failure
-from klimanetz.settings import Listen, SettingError, load
+from klimanetz.settings import Listen, SettingError, load, reread
 from klimanetz.wiring import channels
 
 
@@ -30,6 +30,21 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     assert settings.influx_token == "abc"
     with pytest.raises(SettingError, match=r"KLIMANETZ_INFLUX_TOKEN_FILE names .*, which cannot be read: No such file"):
         load({"KLIMANETZ_INFLUX_TOKEN_FILE": str(tmp_path / "gone")}, tmp_path)
+
+
+def test_a_secret_is_read_again_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("old\n")
+    (tmp_path / "klimanetz.toml").write_text(f'influx_token_file = "{path}"\n')
+    settings = load({}, tmp_path)
+    path.write_text("new\n")
+    assert (settings.influx_token, reread(settings, "influx_token")) == ("old", "new")
+    for change in (lambda: path.write_text(""), path.unlink):
+        change()
+        assert reread(settings, "influx_token") == "old"
+    path.write_text("new\n")
+    given = load({"KLIMANETZ_INFLUX_TOKEN": "given"}, tmp_path)
+    assert reread(given, "influx_token") == "given", "the environment goes before the file"
 
 
 def test_gateways(tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ ASKED = {
             f"air_temperature?{RANGE}&every=PT1H&profile=de",
         )
     ],
+    "/v1/series/{channel}": [
+        f"/v1/series/{rest}&tz=UTC"
+        for rest in (
+            f"air_temperature?{RANGE}&every=P1D",
+            f"air_temperature?{RANGE}&every=PT1H&agg=mean,min,max,first,last&station=delhi,marktplatz",
+            f"precipitation?{RANGE}&every=P1M&include=all",
+            f"air_temperature?{RANGE}&every=PT1H&format=csv",
+        )
+    ],
     "/v1/devices/{device}/delivery": ["/v1/devices/kn-1/delivery", "/v1/devices/kn-2/delivery"],
     "/v1/dead-letters": ["/v1/dead-letters"],
     "/v1/dead-letters/{number}": ["/v1/dead-letters/1"],

@@ -174,6 +174,23 @@ def test_a_body_that_is_no_row(bench: Bench, body: bytes) -> None:
     assert answer.json()["detail"].endswith(".")
 
 
+@pytest.mark.parametrize("name", ["%20zoo", "zoo%20", "%09", "z%C3%B6o", "-zoo", "z" * 65, "a%2Fb"])
+def test_an_address_is_the_very_name(bench: Bench, name: str) -> None:
+    for kind, body in (("stations", PLACE), ("devices", {})):
+        answer = bench.ask("PUT", f"/v1/{kind}/{name}", body)
+        assert answer.status_code in (404, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_members_are_written_as_the_columns_are(bench: Bench) -> None:
+    assert (
+        bench.ask("POST", "/v1/deployments", {"station": "neustadt", "DEVICE": "kn-1", "from": None}).status_code == 422
+    )
+    padded = {"station": " neustadt ", "device": " kn-1 ", "from": "2025-01-01", "to": "2025-02-01"}
+    answer = bench.ask("POST", "/v1/deployments", padded)
+    assert (answer.status_code, answer.headers["location"]) == (201, "/v1/deployments?device=kn-1")
+
+
 def test_if_match_takes_a_change_only_where_nobody_was_quicker(bench: Bench) -> None:
     tag = bench.ask("PUT", "/v1/stations/zoo", PLACE).headers["etag"]
     changed = bench.ask("PUT", "/v1/stations/zoo", {**PLACE, "name": "Bergzoo"}, **{"If-Match": tag})

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -65,7 +64,7 @@ def test_flagged_values_count_but_stay_out_unless_all_are_asked_for(client: Test
 
 
 def test_days_are_the_stations_or_those_of_tz(client: TestClient, store: Store) -> None:
-    store.write([replace(one, station=station) for one in HOURLY for station in ("marktplatz", "delhi")])
+    store.write([one._replace(station=station) for one in HOURLY for station in ("marktplatz", "delhi")])
 
     def first(station: str, **more: str) -> str:
         answer = client.get(f"/v1/stations/{station}/series/air_temperature", params={"every": "P1D", **more})
@@ -253,7 +252,7 @@ def test_a_store_that_is_down_is_told_before_the_first_row(store: Store) -> None
 
 
 def test_a_stream_that_breaks_is_not_closed_as_if_whole(store: Store) -> None:
-    client = TestClient(create_app(Failing(5000), Registry()))  # type: ignore[arg-type]
+    client = TestClient(create_app(Failing(20_000), Registry()))  # type: ignore[arg-type]
     with pytest.raises(RuntimeError) as caught:
         client.get(URL)
     assert isinstance(caught.value.__cause__, StoreUnavailable)

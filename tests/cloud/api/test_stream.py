@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,24 @@ def test_a_resume_over_many_pages_and_through_the_ring_has_no_hole(bench: Bench)
         found = [int(one.id) for one in take(source.iter_sse(), RING + 5000)]
         assert found == list(range(1, RING + 5001))
         assert [int(one.id) for one in take(events, 2000)] == list(range(RING + 3001, RING + 5001))
+
+
+def test_those_who_come_back_together_read_the_books_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.flood(4000)
+    after, read = bench.follow.after, []
+    monkeypatch.setattr(bench.follow, "after", lambda n, *a, **more: read.append(n) or after(n, *a, **more))
+
+    def come_back(_: int) -> list[int]:
+        with (
+            httpx.Client(timeout=20) as client,
+            connect_sse(client, "GET", f"{bench.url}/v1/stream", headers={"Last-Event-ID": "0"}) as source,
+        ):
+            return [int(one.id) for one in take(source.iter_sse(), 4000)]
+
+    with ThreadPoolExecutor(12) as clients:
+        for found in clients.map(come_back, range(12)):
+            assert found == list(range(1, 4001))
+    assert len([number for number in read if number < 4000]) < 24  # eight pages; some are read again after five seconds
 
 
 def test_books_that_are_away_for_a_while_cost_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

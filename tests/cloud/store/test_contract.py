@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud.calendar import Run
 from cloud.store import Before, Latest, Point, PointKey, PointsRejected, Store, Value
 from schemas.channels import ChannelError
 from tests.cloud.store.conftest import T0, point
@@ -147,6 +148,57 @@ def test_stations_do_not_mix(store: Store) -> None:
     assert sorted(store.identities("kn-1")) == [(1, 0), (1, 1)]
 
 
+DAYS = [Run(T0, T0 + 600_000, 300_000), Run(T0 + 600_000, T0 + 1_320_000, 720_000)]  # 5, 5 and 12 minutes
+
+
+def summed(store: Store, names: tuple[str, ...] = ("sum", "min", "max"), stations: tuple[str, ...] = ("ufer", "markt")):
+    """station, start in minutes, sum, min, max, used, flagged; what comes as values is put together here."""
+    found = []
+    for one in store.summed(stations, "air_temperature", DAYS, names, "XB"):
+        figures, used, flagged = one.figures, one.used, one.flagged
+        if one.values is not None:
+            good = [value.value for value in one.values if value.quality[0] not in "XB"]
+            figures = tuple(COMBINE[name](good) for name in names) if good else (None,) * len(names)
+            used, flagged = len(good), len(one.values) - len(good)
+        found.append((one.station, (one.start_ms - T0) // 60_000, *figures, used, flagged))
+    return found
+
+
+COMBINE = {"sum": sum, "min": min, "max": max}
+
+
+def test_intervals_are_summed_up_without_what_is_flagged(store: Store) -> None:
+    flagged = {"air_temperature": "X range"}
+    store.write([point(n, air_temperature=float(n)) for n in range(-2, 30)])
+    store.write([point(2, device="b", air_temperature=50.0), point(3, device="b", air_temperature=-50.0)])
+    store.write([point(n, air_temperature=500.0)._replace(quality=flagged) for n in (6, 7)])
+    store.write([point(n, station="ufer", air_temperature=9.0)._replace(quality=flagged) for n in (1, 12, 40)])
+    store.write([point(13, station="ufer", air_temperature=1.5), point(14, station="ufer", battery=3.9)])
+    assert summed(store) == [
+        ("ufer", 0, None, None, None, 0, 1),
+        ("ufer", 10, 1.5, 1.5, 1.5, 1, 1),
+        ("markt", 0, 10.0, -50.0, 50.0, 7, 0),
+        ("markt", 5, 22.0, 5.0, 9.0, 3, 2),
+        ("markt", 10, sum(range(10, 22)), 10.0, 21.0, 12, 0),
+    ]
+    assert summed(store, ("max",), ("nowhere",)) == []
+    store.write([point(n, air_temperature=1.0)._replace(quality={"air_temperature": "G"}) for n in (6, 7)])
+    assert summed(store, ("sum",), ("markt",))[1] == ("markt", 5, 24.0, 5, 0)
+    with pytest.raises(ChannelError):
+        list(store.summed(["markt"], 'x" or true) //', DAYS, ("sum",), "XB"))
+
+
+def test_many_stations_are_summed_up_as_few(store: Store) -> None:
+    names = tuple(f"s{n}" for n in range(60))
+    bad = {"air_temperature": "B"}
+    store.write([point(n, station=name, air_temperature=n + 0.25) for name in names for n in range(22)])
+    store.write([point(n, station="s7", air_temperature=1e5)._replace(quality=bad) for n in (0, 11)])
+    found = summed(store, stations=names)
+    assert found == [row for name in names for row in summed(store, stations=(name,))]
+    assert len(found) == 180
+    assert found[21][1:] == (0, 1.25 + 2.25 + 3.25 + 4.25, 1.25, 4.25, 4, 1)
+
+
 def test_before_is_the_last_of_each_device_and_when_its_first_was(store: Store) -> None:
     store.write([point(n, device="a", energy_total=float(n)) for n in (1, 2, 5)])
     store.write([point(n, device="b", energy_total=100.0 + n) for n in (0, 1)])
@@ -259,6 +311,115 @@ def test_a_deleted_key_may_be_written_again(store: Store) -> None:
     assert len(rows(store)) == 1
 
 
+def test_a_replay_of_everything_changes_nothing(store: Store) -> None:
+    first = [point(n, battery=3.9, air_temperature=float(n)) for n in range(50)]
+    store.write(first)
+    seen = (rows(store), rows(store, "battery"), set(store.latest()), sorted(store.identities("kn-1")), store.count())
+    for batch in (first, first[::-1], first[10:20], first[:1] * 3):
+        store.write(batch)
+    assert (
+        rows(store),
+        rows(store, "battery"),
+        set(store.latest()),
+        sorted(store.identities("kn-1")),
+        store.count(),
+    ) == seen
+
+
+def test_a_corrected_time_may_go_either_way_and_leaves_its_neighbours(store: Store) -> None:
+    store.write([point(n) for n in range(5)] + [point(2, device="b", air_temperature=-1.0)])
+    for old, new in ((2, 7), (3, -4)):  # the new one first: were we to die in between, nothing would be lost
+        store.write([point(old)._replace(time_ms=T0 + 60_000 * new)])
+        store.delete([PointKey("markt", "kn-1", T0 + 60_000 * old)])
+    found = list(store.series("markt", "air_temperature", T0 - 10**6, END))
+    assert [((one.time_ms - T0) // 60_000, one.value, one.device) for one in found] == [
+        (-4, 23.0, "kn-1"),
+        (0, 20.0, "kn-1"),
+        (1, 21.0, "kn-1"),
+        (2, -1.0, "b"),
+        (4, 24.0, "kn-1"),
+        (7, 22.0, "kn-1"),
+    ]
+    assert [(one.time_ms - T0) // 60_000 for one in store.latest()] == [7]
+    assert sorted(store.identities("kn-1")) == [(1, n) for n in range(5)]
+    assert store.count() == 6
+    before = {one.last.device: one for one in store.before("markt", "air_temperature", T0 + 60_000 * 4)}
+    assert (before["kn-1"].first_ms, before["kn-1"].last.time_ms) == (T0 - 240_000, T0 + 60_000)
+
+
+def test_late_and_out_of_order_is_stored_as_if_in_order(store: Store, reopen: Callable[[], Store]) -> None:
+    points = [point(n, device=device, air_temperature=n + 0.5) for n in range(40) for device in ("a", "b")]
+    order = sorted(points, key=lambda one: (one.seq or 0) * 7919 % 41)
+    other = reopen()
+    for n in range(0, len(order), 16):
+        (store if n % 32 else other).write(order[n : n + 16])
+    found = [(one.time_ms, one.device) for one in rows(store)]
+    assert sorted(found) == [(p.time_ms, p.device) for p in points]
+    assert [time_ms for time_ms, _ in found] == sorted(time_ms for time_ms, _ in found)
+    assert [one.time_ms for one in store.latest()] == [T0 + 60_000 * 39]
+    assert {
+        one.last.device: (one.first_ms, one.last.value) for one in store.before("markt", "air_temperature", END)
+    } == {
+        "a": (T0, 39.5),
+        "b": (T0, 39.5),
+    }
+    assert store.count() == 80
+    other.close()
+
+
+def test_what_is_older_is_forgotten_and_nothing_else(store: Store) -> None:
+    store.write([point(n, air_temperature=float(n), battery=3.0) for n in range(10)])
+    store.write([point(n, station="ufer", device="b", energy_total=float(n)) for n in range(4)])
+    store.write([point(0, device="gone"), point(-5, station="past")])
+    border = T0 + 60_000 * 3
+    store.forget(border)
+    assert [row.time_ms for row in store.series("markt", "air_temperature", -(10**15), END)] == [
+        T0 + 60_000 * n for n in range(3, 10)
+    ]
+    assert [row.value for row in rows(store, "battery")] == [3.0] * 7
+    assert {(one.station, one.channel): one.time_ms for one in store.latest()} == {
+        ("markt", "air_temperature"): T0 + 60_000 * 9,
+        ("markt", "battery"): T0 + 60_000 * 9,
+        ("ufer", "energy_total"): border,
+    }
+    assert store.latest(["past"]) == []
+    assert store.channels("past") == []
+    assert sorted(store.identities("kn-1")) == [(1, n) for n in range(3, 10)]
+    assert list(store.identities("gone")) == []
+    assert store.occupants([("gone", 0, END)]) == {}
+    assert store.count() == 7 + 1
+    (before,) = store.before("markt", "battery", END)
+    assert (before.first_ms, before.last.time_ms) == (border, T0 + 60_000 * 9)
+    assert store.before("markt", "battery", border) == []
+    store.write([point(1)])  # what comes later still is stored again
+    assert [row.time_ms for row in rows(store)][:2] == [T0 + 60_000, border]
+    assert store.before("markt", "air_temperature", END)[0].first_ms == T0 + 60_000
+
+
+def test_forgetting_nothing_and_everything(store: Store) -> None:
+    store.forget(END)
+    store.write([point(n) for n in range(3)])
+    for before_ms in (-(2**80), T0):
+        store.forget(before_ms)
+        assert store.count() == 3
+    store.forget(2**80)
+    assert (store.count(), store.latest(), rows(store)) == (0, [], [])
+    assert store.before("markt", "air_temperature", END) == []
+    store.write([point(0)])
+    assert [one.time_ms for one in store.latest()] == [T0]
+
+
+def test_the_count_is_of_points_not_of_values_or_identities(store: Store) -> None:
+    store.write([point(0, air_temperature=1.0, battery=2.0, co2=3.0)])
+    store.write([point(0, device="b"), point(0, station="ufer")])  # the same count and time elsewhere
+    store.write([point(1)._replace(seq=0), point(2)._replace(generation=None, seq=None)])
+    assert store.count() == 5
+    store.write([point(1, battery=3.9)._replace(seq=None, generation=None)])
+    assert store.count() == 5
+    store.delete([PointKey("markt", "kn-1", T0), PointKey("markt", "nobody", T0)])
+    assert store.count() == 4
+
+
 def test_points_without_a_sequence_have_no_identity(store: Store) -> None:
     store.write([point(0)._replace(generation=None, seq=None), point(1)._replace(generation=None, seq=7)])
     assert list(store.identities("kn-1")) == [(0, 7)]
@@ -324,7 +485,15 @@ def test_more_than_a_page_or_a_chunk_streams_in_order(store: Store) -> None:
 def test_a_page_may_end_between_two_devices_of_one_time(store: Store) -> None:
     store.write([point(k, device=device) for k in range(3000) for device in ("a", "b", "c")])
     found = [(row.time_ms, row.device) for row in store.series("markt", "air_temperature", T0, T0 + 3000 * 60_000)]
-    assert sorted(found) == [(T0 + 60_000 * k, device) for k in range(3000) for device in ("a", "b", "c")]
+    assert found == [(T0 + 60_000 * k, device) for k in range(3000) for device in ("a", "b", "c")]
+
+
+def test_values_of_one_moment_come_by_device_whoever_was_stored_first(store: Store) -> None:
+    devices = ["c", "a", "9", "b", "10", "Z"]
+    for device in devices:
+        store.write([point(k, device=device) for k in range(3000)])
+    found = [(row.time_ms, row.device) for row in store.series("markt", "air_temperature", T0, T0 + 3000 * 60_000)]
+    assert found == [(T0 + 60_000 * k, device) for k in range(3000) for device in sorted(devices)]
 
 
 def test_a_stream_may_be_left_half_way_and_moved_between_threads(store: Store) -> None:

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from cloud.store import Point, PointKey, Store, open_store
 from cloud.transfer.csv_writer import open_csv
 from cloud.transfer.exporting import PartFile, Wanted, to_file
+from cloud.transfer.parquet_writer import ParquetWriter
 from tests.cloud.store.conftest import influx_server, reopen
 from tests.cloud.store.conftest import store as a_store
 from tests.cloud.transfer.helpers import Desk
 
 __all__ = ["a_store", "influx_server", "reopen"]
 
+CHANNELS = ["air_temperature", "soil_moisture@30cm", "precipitation", "co2@hof"]
+OPEN = {"csv": open_csv, "parquet": lambda stack, part, _: ParquetWriter(stack, part, CHANNELS)}
 STATIONS = ("markt", "Ufer_1.b-2")
 FAR_MS = 9_100_000_000_000
 _reason = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1, max_size=5)
@@ -24,7 +27,7 @@ _quality = st.builds(
     lambda letter, reasons: " ".join([letter, *reasons]), st.sampled_from("VSCZQXGB"), st.lists(_reason, max_size=2)
 ) | st.sampled_from(['Q "a",b', "X range"])
 _channels = st.dictionaries(
-    st.sampled_from(["air_temperature", "soil_moisture@30cm", "precipitation", "co2@hof"]),
+    st.sampled_from(CHANNELS),
     st.tuples(st.floats(allow_nan=False, allow_infinity=False), _quality),
     min_size=1,
 )
@@ -64,7 +67,7 @@ def other(tmp_path: Path) -> Callable[[], Store]:
 
 @pytest.mark.timeout(240)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(points=st.lists(_point, max_size=12), name=st.sampled_from(["x.csv", "x.csv.gz", "x.csv.zst"]))
+@given(points=st.lists(_point, max_size=12), name=st.sampled_from(["x.csv", "x.csv.gz", "x.csv.zst", "x.parquet"]))
 def test_there_and_back(
     a_store: Store, tmp_path_factory: pytest.TempPathFactory, points: list[Point], name: str
 ) -> None:
@@ -73,7 +76,8 @@ def test_there_and_back(
     store.write(points)
     before = contents(store)
     wanted = Wanted(STATIONS, None, -FAR_MS, FAR_MS + 1)
-    values, _ = to_file(store, wanted, PartFile(folder / name, wanted, "csv"), open_csv)
+    form = "parquet" if name.endswith(".parquet") else "csv"
+    values, _ = to_file(store, wanted, PartFile(folder / name, wanted, form), OPEN[form])
     desk = Desk(folder, emptied(store))
     (done,) = desk.take(folder / name, stations=STATIONS, now_ms=2 * FAR_MS)
     assert contents(store) == before
