@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,8 @@ class Ingest:
         self.letters = DeadLetters(ledger.engine)
         self.replays = Replays(ledger.engine)
         self.heartbeats = Heartbeats(ledger.engine)
+        # A thread of its own: those that all share may all wait for a database that hangs.
+        self._capturing = ThreadPoolExecutor(1, "capture")
         self._changed = asyncio.Event()  # something went wrong, or is well again
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
@@ -117,6 +120,7 @@ class Ingest:
                 await self._workers.stop()
             with suppress(SQLAlchemyError):
                 await asyncio.to_thread(self.heartbeats.end, self.config.instance)
+            self._capturing.shutdown(wait=False)
             self.raw.close()
 
     async def _capture(self, ready: Callable[[], None]) -> None:
@@ -172,7 +176,8 @@ class Ingest:
         parts = self._packed(deliveries, received_ms)
         while True:
             try:
-                await asyncio.to_thread(self.raw.append_packed, parts, received_ms)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._capturing, self.raw.append_packed, parts, received_ms)
                 break
             except RawLogUnavailable as error:
                 self._complain("disk", f"{error}; nothing is acknowledged until there is room")

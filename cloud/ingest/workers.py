@@ -77,7 +77,8 @@ class Workers:
                 await self._heard(worker, line)
             self._say(worker, f"worker {worker} ended with {await process.wait()}; it is started again")
             await asyncio.sleep(AGAIN_S)
-            await self._start(worker)
+            with contextlib.suppress(OSError):  # no memory for another process: then it is tried again
+                await self._start(worker)
             self.wake()
 
     async def _line(self, worker: int, said: asyncio.StreamReader) -> bytes:

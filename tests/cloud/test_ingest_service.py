@@ -3,7 +3,9 @@
 import asyncio
 import json
 import random
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -264,5 +266,22 @@ def test_acknowledgements_of_a_large_fleet_are_said_some_at_a_time(broker: Broke
             b.service._owing.set()
             assert [await b.acks() for _ in range(2000)] == [[[0, 1, 5]]] * 2000
             assert most[0] <= 250
+
+    asyncio.run(scenario())
+
+
+def test_capture_goes_on_while_all_others_wait_for_a_database_that_hangs(broker: Broker, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            loop, go_on = asyncio.get_running_loop(), threading.Event()
+            threads = ThreadPoolExecutor(2)
+            loop.set_default_executor(threads)
+            for _ in range(2):
+                threads.submit(go_on.wait, 30)
+            await b.send(reading(1))
+            await until(lambda: b.service.counts["captured"] >= 1)
+            assert b.service.counts["stored"] == 0
+            go_on.set()
+            await until(lambda: b.service.counts["stored"] == 1)
 
     asyncio.run(scenario())
