@@ -65,7 +65,13 @@ async def ingest(settings: Settings, stop: asyncio.Event, say: Say, workers: int
     registry = wiring.registry(settings)
     instance = settings.instance or "ingest-1"
     config = IngestConfig(
-        settings.mqtt_url, instance, settings.spool / instance, settings.mqtt_share, workers, wiring.worker_command
+        settings.mqtt_url,
+        instance,
+        settings.spool / instance,
+        settings.mqtt_share,
+        workers,
+        wiring.worker_command,
+        settings.retention_days,
     )
     store = await asyncio.to_thread(wiring.store, settings)
     try:

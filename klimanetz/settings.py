@@ -50,6 +50,7 @@ class Settings:
     channels: Path | None  # table of the names that other networks' decoders give (docs/networks.md)
     http_listen: Listen
     spool: Path
+    retention_days: int | None  # of readings in the store; None: for ever
     spool_readings: int  # kept at most by a gateway while the cloud has not stored them
     instance: str
     api_url: str | None
@@ -213,6 +214,12 @@ def _readings(text: str) -> int:
     return int(text)
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 31 <= int(text) <= 36_500:
+        raise ValueError("use a number of days from 31 to 36500, or leave it out to keep readings for ever")
+    return int(text)
+
+
 def _page(text: str) -> str:
     if not re.fullmatch(r"(https?://[^/\s]+)?/\S*|https?://[^/\s]+", text) or text.startswith("//"):
         raise ValueError("use https://www.example.org/impressum, or /impressum for an address on the same host")
@@ -264,6 +271,7 @@ _RULES: dict[str, tuple[Callable[[Path], str | None], Callable[[str], object]]] 
     "channels": (_fixed(None), _file),
     "http_listen": (_fixed("127.0.0.1:8000"), _listen),
     "spool": (_in_data("spool"), Path),
+    "retention_days": (_fixed(None), _days),
     "spool_readings": (_fixed("1152000"), _readings),
     "instance": (_fixed(None), _instance),
     "api_url": (_fixed(None), _url),

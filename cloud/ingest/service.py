@@ -34,12 +34,13 @@ from cloud.ledger.heartbeats import Heartbeats
 from cloud.ledger.ledger import Ledger
 from cloud.ledger.replays import Replays
 from cloud.ledger.turn import lot
-from cloud.store.model import Store
+from cloud.store.model import Store, StoreRefused, StoreUnavailable
 from schemas import topics
 
 log = logging.getLogger("klimanetz.ingest")
 SUBSCRIBED = tuple(topics.topic(kind, "+") for kind in (topics.UP, topics.RAW, topics.STATUS, topics.UNREAD))
-RETENTION_MS = 30 * 86_400_000
+DAY_MS = 86_400_000
+RETENTION_MS = 30 * DAY_MS  # of the raw log, dead letters, arrivals
 SAY_S = 1.0  # between two rounds of acknowledgements, which tell all that was stored meanwhile
 ACK_S = 10.0
 ACKS_AT_ONCE = 250  # aiomqtt looks through all that is under way with each
@@ -63,6 +64,7 @@ class IngestConfig:
     share: str | None = None
     workers: int = 1
     command: Command | None = None
+    retention_days: int | None = None  # of readings in the store; None: for ever
 
 
 def now_ms() -> int:
@@ -94,6 +96,7 @@ class Ingest:
         self._owed = Owed()
         self._owing = asyncio.Event()
         self._parts: dict[bytes, int] = {}  # by topic
+        self._forgot_ms = 0
         self._revision = -1  # of the registry by which waiting letters were looked at
 
     @property
@@ -279,12 +282,22 @@ class Ingest:
                 applied = await asyncio.to_thread(self._cursors)
                 await asyncio.to_thread(self.raw.forget, now_ms() - RETENTION_MS, applied)
                 await asyncio.to_thread(self.ledger.prune, now_ms() - RETENTION_MS)
+                await asyncio.to_thread(self._forget_readings)
                 if self._client is not None:
                     await self._say(
                         self._client, online=True, backlog=await asyncio.to_thread(self.raw.backlog, applied)
                     )
-            except (aiomqtt.MqttError, SQLAlchemyError, RawLogUnavailable) as error:
+            except (
+                aiomqtt.MqttError, SQLAlchemyError, RawLogUnavailable, StoreUnavailable, StoreRefused
+            ) as error:  # fmt: skip
                 log.warning("status not sent: %s", error)
+
+    def _forget_readings(self) -> None:
+        """Once a day drop what is older than it is to be kept."""
+        days, now = self.config.retention_days, now_ms()
+        if days is not None and now - self._forgot_ms >= DAY_MS:
+            self.pipeline.store.forget(now - days * DAY_MS)
+            self._forgot_ms = now
 
     async def _beat(self) -> None:
         """Every few seconds, and as soon as something changes: say how we are to whoever asks /health/ready."""

@@ -7,15 +7,17 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
+from cloud.ingest import service
 from cloud.ingest.service import Ingest, IngestConfig, now_ms
 from cloud.mqtt import MqttUrl
-from cloud.store.model import StoreUnavailable
+from cloud.store.model import Point, StoreUnavailable
 from schemas.intervals import Intervals
 from tests.brokers import Broker, start_mosquitto
 from tests.cloud import ingest_parts
@@ -180,6 +182,23 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(broker: Broker, tmp_
             await until(lambda: [one.troubles for one in beats.all(now_ms())] == [()])
             assert [one.troubles for one in beats.all(now_ms() + 120_000)] == [("silent",)]
         assert beats.all(now_ms()) == [], "one that ended in order is missed by nobody"
+
+    asyncio.run(scenario())
+
+
+def test_what_is_older_than_it_is_to_be_kept_is_dropped(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "STATUS_S", 0.02)
+
+    async def scenario() -> None:
+        async with bench(broker, tmp_path) as b:
+            old, new = now_ms() - 40 * service.DAY_MS, now_ms() - 30 * service.DAY_MS
+            values = {"battery": 3.9}
+            b.parts.store.write([Point("marktplatz", "kn-1", time_ms, values, {}, 1, 1) for time_ms in (old, new)])
+            b.service.config = replace(b.service.config, retention_days=35)
+            await until(lambda: b.parts.store.count() == 1)
+            assert [time_ms for time_ms, _, _ in b.parts.values("marktplatz", "battery")] == [new]
 
     asyncio.run(scenario())
 
