@@ -134,7 +134,10 @@ class RawLog:
         return int(self._execute("SELECT COALESCE(MAX(id), 0) FROM batch", ()).fetchone()[0])
 
     def set_aside(self, part: int, batch: int) -> None:
-        """What waits behind a batch of a part becomes that part's backlog, in its order."""
+        """What waits behind a batch of a part becomes that part's backlog, in its order.
+
+        Nothing else may be captured into a backlog: its cursor would pass by batches with lower ids that come later.
+        """
         with self._changing() as db:
             db.execute("UPDATE place SET part = part + ? WHERE part = ? AND id > ?", (ASIDE, part, batch))
 
