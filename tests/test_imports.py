@@ -37,7 +37,7 @@ ON_DEVICE = {
 # A pure core: no socket, no clock, no chance, no settings. The shells around it are named.
 PURE = (
     "schemas", "edge", "gateway", "schemas/intervals.py", "cloud/judge.py", "cloud/calendar.py",
-    "cloud/series.py", "cloud/counters.py", "cloud/shares.py", "cloud/accumulators.py",
+    "cloud/time_text.py", "cloud/series.py", "cloud/counters.py", "cloud/shares.py", "cloud/accumulators.py",
     "cloud/registry/files.py", "cloud/registry/deployments.py",
     "cloud/ingest/message.py", "cloud/ingest/decode.py", "cloud/ingest/salvage.py", "cloud/ingest/json_items.py",
     "cloud/ingest/refusal.py", "cloud/ingest/sort.py", "cloud/ingest/place.py",

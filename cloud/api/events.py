@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from cloud.api.times import TimeText
 from cloud.ledger.arrivals import Arrival, Arrived
 from cloud.store.model import NOT_JUDGED
+from cloud.time_text import TimeText
 from schemas.channels import split
 
 RETRY_MS = 3000  # how long a client waits before it comes back

@@ -6,8 +6,8 @@ A private station is shown where it is to two decimals, about a kilometre, and n
 from collections.abc import Iterable
 from typing import Any
 
-from cloud.api.times import TimeText
 from cloud.store.model import Latest
+from cloud.time_text import TimeText
 from schemas.channels import split
 from schemas.models import Station
 

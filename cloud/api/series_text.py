@@ -11,9 +11,10 @@ from itertools import islice
 
 import orjson
 
-from cloud.api.times import GermanText, TimeText
+from cloud.api.times import GermanText
 from cloud.series import Row
 from cloud.store.model import Value
+from cloud.time_text import TimeText
 
 ROWS_PER_PIECE = 2000
 TIMES_KEPT = 20_000

@@ -6,12 +6,11 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cloud.api.problems import BadParameter
 from cloud.calendar import Calendar, day_start
+from cloud.time_text import DAY_MS, TimeText
 
-DAY_MS = 86_400_000
 YEARS = (1679, 2260)  # the whole years that the stores can hold
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
-_CLOCKS = 20_000  # times of day whose text is kept
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is shown when `from` is missing: enough to see something, little enough to be quick.
 _DEFAULT_DAYS = {"PT1H": 7, "PT3H": 7, "PT6H": 7, "PT12H": 7, "P1D": 366, "P1W": 366, "P1M": 30 * 366, "P1Y": 30 * 366}
@@ -71,32 +70,6 @@ def moment(name: str, text: str, zone: tzinfo) -> int:
             f"`{name}` is '{text}', which is neither a date nor an RFC 3339 time with its offset: write 2026-11-22, "
             "2026-11-22T10:00:00Z or 2026-11-22T11:00:00%2B01:00"
         ) from None
-
-
-class TimeText:
-    """Ms since 1970 to RFC 3339 in UTC with `Z`, quick where many are of the same day or the same time of day."""
-
-    def __init__(self) -> None:
-        self._day: int | None = None
-        self._date = ""
-        self._clocks: dict[int, str] = {}  # by ms of the day
-
-    def __call__(self, time_ms: int) -> str:
-        day, rest = divmod(time_ms, DAY_MS)
-        if day != self._day:
-            self._day, self._date = day, (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%dT")
-            if len(self._clocks) > _CLOCKS:
-                self._clocks.clear()
-        clock = self._clocks.get(rest)
-        if clock is None:
-            clock = self._clocks[rest] = _clock(rest)
-        return self._date + clock
-
-
-def _clock(rest_ms: int) -> str:
-    second, milli = divmod(rest_ms, 1000)
-    text = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-    return f"{text}.{milli:03}Z" if milli else f"{text}Z"
 
 
 def utc_text(time_ms: int) -> str:

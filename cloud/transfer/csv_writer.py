@@ -15,8 +15,8 @@ import zstandard
 
 from cloud.reference import Daily
 from cloud.store.model import NOT_JUDGED, Point
+from cloud.time_text import TimeText
 from cloud.transfer.long_csv import COLUMNS
-from cloud.transfer.times import TimeText
 
 HEADER = ",".join(COLUMNS) + "\n"
 

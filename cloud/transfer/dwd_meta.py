@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cloud.time_text import DAY_MS
 from cloud.transfer.dwd_tables import name_of, padded
 from cloud.transfer.rows import UnreadableFile
-from cloud.transfer.times import DAY_MS, day_ms, digits_date
+from cloud.transfer.times import day_ms, digits_date
 
 MEZ_MS = 3_600_000
 UTC_SINCE = "2000-01-01"  # values of ten minutes and finer: MEZ before, where the metadata say nothing

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from cloud.time_text import TimeText
 from cloud.transfer.rows import BadRow, DayRow, Row, ValueRow
-from cloud.transfer.times import TimeText
 
 AHEAD_MAX_MS = 600_000  # as for what arrives: a later time is a wrong clock or a wrong time zone
 EARLIEST_MS = -9_200_000_000_000  # what the stores can hold

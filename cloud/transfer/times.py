@@ -1,15 +1,15 @@
-"""Times of files to milliseconds since 1970 UTC and back, quick where many are of the same day. Pure.
+"""Times of files to milliseconds since 1970 UTC, quick where many are of the same day. Pure.
 
 RFC 3339 with its offset (https://www.rfc-editor.org/rfc/rfc3339), and the digits of the German Weather Service
 (yyyymmdd, yyyymmddhh, yyyymmddhhmm, yyyymmddhh:mm). Digits beyond the millisecond are cut off.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 
-DAY_MS = 86_400_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from cloud.time_text import DAY_MS
+
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -84,19 +84,3 @@ def digits_date(text: str) -> str:
         raise ValueError(text)
     _digits_day_ms(text)
     return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-
-
-class TimeText:
-    """Milliseconds since 1970 to RFC 3339 in UTC with `Z`; milliseconds only where there are any."""
-
-    def __init__(self) -> None:
-        self._day: int | None = None
-        self._date = ""
-
-    def __call__(self, time_ms: int) -> str:
-        day, rest = divmod(time_ms, DAY_MS)
-        if day != self._day:
-            self._day, self._date = day, (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%dT")
-        second, milli = divmod(rest, 1000)
-        text = f"{self._date}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        return f"{text}.{milli:03}Z" if milli else f"{text}Z"

@@ -32,7 +32,7 @@ def values(text: str) -> dict[tuple[str, str], float]:
 
 
 def _time(row: ValueRow) -> str:
-    from cloud.transfer.times import TimeText
+    from cloud.time_text import TimeText
 
     return TimeText()(row.time_ms)
 

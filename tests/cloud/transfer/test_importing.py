@@ -8,12 +8,13 @@ import pytest
 
 from cloud.reference import Daily
 from cloud.store import Point, StoreUnavailable
+from cloud.time_text import TimeText
 from cloud.transfer import importing, looking
 from cloud.transfer.importing import RowsRefused
 from cloud.transfer.naming import NamingError, naming
 from cloud.transfer.rows import UnreadableFile
 from cloud.transfer.sources import Beside, look_through
-from cloud.transfer.times import TimeText, rfc3339_ms
+from cloud.transfer.times import rfc3339_ms
 from tests.cloud.transfer.helpers import NOW_MS, Desk, zipped
 
 HEAD = "station,time,quantity,value\n"

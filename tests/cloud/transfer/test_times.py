@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.transfer.times import TimeText, date_of, digits_date, digits_ms, rfc3339_ms
+from cloud.time_text import TimeText
+from cloud.transfer.times import date_of, digits_date, digits_ms, rfc3339_ms
 
 
 @given(st.integers(-9_200_000_000_000, 9_200_000_000_000))
