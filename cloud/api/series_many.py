@@ -17,22 +17,13 @@ from pydantic import WithJsonSchema
 
 from cloud.api import answers, series_text
 from cloud.api.known_query import known_query
+from cloud.api.known_station import no_station
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter, NotFound
-from cloud.api.series_query import Asked, complete_with, understand
-from cloud.api.series_routes import (
-    AGG_HELP,
-    AGG_SCHEMA,
-    EVERY_HELP,
-    EVERY_SCHEMA,
-    FORMAT_HELP,
-    INCLUDE_HELP,
-    TEXT,
-    TZ_HELP,
-)
+from cloud.api.series_parameters import Aggregates, End, Every, Format, Included, Start, Zone
+from cloud.api.series_query import Asked, complete_with, head_of, understand
 from cloud.api.series_source import Source, told_from
 from cloud.api.series_sums import can_sum, summed_rows
-from cloud.api.times import utc_text
 from cloud.series import Row
 
 _DESCRIPTION = """
@@ -58,22 +49,16 @@ def routes(services: Services) -> APIRouter:
     )
     def many(
         channel: answers.ChannelPath,
-        every: Annotated[str, EVERY_SCHEMA, Query(description=EVERY_HELP)],
+        every: Every,
         station: Annotated[
             str | None, WithJsonSchema({"type": "string", "examples": ["marktplatz"]}), Query(description=_STATION)
         ] = None,
-        start: Annotated[
-            str | None, Query(alias="from", description="RFC 3339 or a date", examples=["2026-11-21"])
-        ] = None,
-        end: Annotated[
-            str | None, Query(alias="to", description="RFC 3339 or a date; not included", examples=["2026-11-23"])
-        ] = None,
-        agg: Annotated[str | None, AGG_SCHEMA, Query(description=AGG_HELP)] = None,
-        tz: Annotated[str | None, TEXT, Query(description=TZ_HELP)] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query(description=INCLUDE_HELP, examples=["all"])] = None,
-        format_: Annotated[
-            Literal["json", "csv"] | None, Query(alias="format", description=FORMAT_HELP, examples=["json"])
-        ] = None,
+        start: Start = None,
+        end: End = None,
+        agg: Aggregates = None,
+        tz: Zone = None,
+        include: Included = None,
+        format_: Format = None,
     ) -> Response:
         asked = _understood(services, station, channel, start, end, every, agg, tz, include)
         if format_ == "csv":
@@ -102,7 +87,7 @@ def _understood(
         wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
         for name in wanted:
             if name not in by_name:
-                raise NotFound(f"There is no station '{name}'; /v1/stations lists all")
+                raise no_station(name)
         listed = [by_name[name] for name in wanted]
     if not listed:
         raise NotFound("There are no stations yet; `klimanetz stations import` registers them")
@@ -127,20 +112,10 @@ def _rows(services: Services, asked: Sequence[Asked]) -> _Rows:
 
 def _json(services: Services, asked: Sequence[Asked]) -> Iterator[bytes]:
     one = asked[0]
-    head: dict[str, object] = {
-        "channel": one.channel,
-        "unit": one.quantity.unit,
-        "every": one.every.every if one.every else None,
-        "aggregates": list(one.names),
-        "time_zone": str(one.zone),
-        "from": utc_text(one.window.start_ms),
-        "to": utc_text(one.window.end_ms),
-        "include": one.include,
-    }
     newest = _newest(services, asked)
     rows = groupby(_rows(services, asked), key=itemgetter(0))
     name, group = next(rows, ("", iter(())))
-    parts = [orjson.dumps(head)[:-1] + b',"series":[']
+    parts = [orjson.dumps(head_of(one))[:-1] + b',"series":[']
     texts = series_text.RowTexts(one.names)
     for n, this in enumerate(asked):
         station = this.station.station

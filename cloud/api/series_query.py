@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from cloud.api.etags import etag
+from cloud.api.known_station import find
 from cloud.api.ports import Services
-from cloud.api.problems import BadParameter, NotFound
+from cloud.api.problems import BadParameter
 from cloud.api.times import Window, utc_text, window
 from cloud.calendar import Calendar, EveryError, zone_of
 from cloud.series import AggregateError, Include, aggregates_of
@@ -41,9 +42,7 @@ def understand(
     include: Include | None,
 ) -> Asked:
     """From the texts of the request. Raises BadParameter, NotFound and ChannelError."""
-    station = services.registry.station(station_id)
-    if station is None:
-        raise NotFound(f"There is no station '{station_id}'; /v1/stations lists all")
+    station = find(services, station_id)
     quantity, _ = split(channel)
     try:
         zone = zone_of(station.timezone if tz is None else tz.strip())
@@ -60,6 +59,20 @@ def understand(
         raise BadParameter(f"`agg`: {error}") from None
     asked_for = window(start, end, calendar, zone, int(services.now_s() * 1000))
     return Asked(station, channel, quantity, zone, calendar, names, asked_for, include or ("ok" if every else "all"))
+
+
+def head_of(asked: Asked) -> dict[str, object]:
+    """What an answer in JSON says of itself before its rows."""
+    return {
+        "channel": asked.channel,
+        "unit": asked.quantity.unit,
+        "every": asked.every.every if asked.every else None,
+        "aggregates": list(asked.names),
+        "time_zone": str(asked.zone),
+        "from": utc_text(asked.window.start_ms),
+        "to": utc_text(asked.window.end_ms),
+        "include": asked.include,
+    }
 
 
 def validator(

@@ -9,18 +9,16 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import WithJsonSchema
 
 from cloud.api import answers, series_text
 from cloud.api.etags import headers_of, not_modified
 from cloud.api.known_query import known_query
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter
-from cloud.api.series_query import Asked, complete_until, understand, validator
+from cloud.api.series_parameters import Aggregates, End, EveryOrNot, Format, Included, Start, Zone
+from cloud.api.series_query import Asked, complete_until, head_of, understand, validator
 from cloud.api.series_source import Source
-from cloud.api.times import utc_text
-from cloud.calendar import EVERY
-from cloud.series import AGGREGATES, is_flagged
+from cloud.series import is_flagged
 from cloud.store.model import Value
 
 _DESCRIPTION = """
@@ -39,21 +37,8 @@ reading of the interval is the first ever of its device. `precipitation` also ta
 
 A parameter that is not listed here, or one that is given twice, is refused with 400.
 """
-AGG_HELP = """One or more, separated by commas, together with `every`; without it, the quantity's own. What is measured
-has `mean`, `min`, `max`, `first`, `last`; wind direction `mean` (on the circle), `first`, `last`; precipitation `sum`
-(its own) and those of measured quantities; running totals `difference` (their own), `min`, `max`, `first`, `last`."""
-TZ_HELP = """A time zone of the IANA list by its name, like `Europe/Berlin` or `UTC`: for borders of `every`, for dates
-without a time, and for `local_time` in `profile=de`. Without it, the station's own."""
-EVERY_HELP = "Length of an interval by the calendar of the time zone; without it, single values"
-INCLUDE_HELP = "Values judged X or B: `ok` leaves them out (the default with `every`), `all` takes them in (without)"
-FORMAT_HELP = "`json` where nothing is said; `csv` with `profile=de`"
 _PROFILE = """`de`: CSV that German spreadsheets open by themselves (`;`, decimal comma, byte order mark, local time
 beside UTC). It means `format=csv`; together with `format=json` it is refused with 400."""
-_OF_AGGREGATES = f"^({'|'.join(AGGREGATES)})(, ?({'|'.join(AGGREGATES)}))*$"
-# How texts are described whose check names the way out better than a schema could.
-TEXT = WithJsonSchema({"type": "string", "examples": ["UTC"]})
-EVERY_SCHEMA = WithJsonSchema({"type": "string", "enum": list(EVERY), "examples": ["PT1H"]})
-AGG_SCHEMA = WithJsonSchema({"type": "string", "pattern": _OF_AGGREGATES, "examples": ["mean,min,max"]})
 _EXAMPLE = {
     "station": "marktplatz",
     "channel": "air_temperature",
@@ -93,19 +78,13 @@ def routes(services: Services) -> APIRouter:
         request: Request,
         station: answers.StationPath,
         channel: answers.ChannelPath,
-        start: Annotated[
-            str | None, Query(alias="from", description="RFC 3339 or a date", examples=["2026-11-21"])
-        ] = None,
-        end: Annotated[
-            str | None, Query(alias="to", description="RFC 3339 or a date; not included", examples=["2026-11-23"])
-        ] = None,
-        every: Annotated[str | None, EVERY_SCHEMA, Query(description=EVERY_HELP)] = None,
-        agg: Annotated[str | None, AGG_SCHEMA, Query(description=AGG_HELP)] = None,
-        tz: Annotated[str | None, TEXT, Query(description=TZ_HELP)] = None,
-        include: Annotated[Literal["ok", "all"] | None, Query(description=INCLUDE_HELP, examples=["all"])] = None,
-        format_: Annotated[
-            Literal["json", "csv"] | None, Query(alias="format", description=FORMAT_HELP, examples=["json"])
-        ] = None,
+        start: Start = None,
+        end: End = None,
+        every: EveryOrNot = None,
+        agg: Aggregates = None,
+        tz: Zone = None,
+        include: Included = None,
+        format_: Format = None,
         profile: Annotated[Literal["de"] | None, Query(description=_PROFILE, examples=["de"])] = None,
     ) -> Response:
         if profile and format_ == "json":
@@ -130,17 +109,7 @@ def _single(asked: Asked, source: Source) -> Iterator[Value]:
 
 
 def _json(services: Services, asked: Asked, source: Source) -> Iterator[bytes]:
-    head: dict[str, object] = {
-        "station": asked.station.station,
-        "channel": asked.channel,
-        "unit": asked.quantity.unit,
-        "every": asked.every.every if asked.every else None,
-        "aggregates": list(asked.names),
-        "time_zone": str(asked.zone),
-        "from": utc_text(asked.window.start_ms),
-        "to": utc_text(asked.window.end_ms),
-        "include": asked.include,
-    }
+    head = {"station": asked.station.station, **head_of(asked)}
     if source.derived_from:
         head["derived_from"] = source.derived_from
     answer = series_text.Answer(head, lambda: complete_until(services, asked, source.channels, source.last_ms))

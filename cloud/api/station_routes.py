@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from cloud.api import answers, answers_geojson, geojson
 from cloud.api.etags import etag, headers_of, not_modified
 from cloud.api.known_query import known_query
+from cloud.api.known_station import find
 from cloud.api.latest_answer import LatestAnswer
 from cloud.api.ports import DeliveryReader, Services
 from cloud.api.problems import NotFound
 from cloud.api.series_source import offered
-from schemas.models import Station
 
 
 def routes(services: Services) -> APIRouter:
@@ -83,14 +83,6 @@ def delivery_routes(reader: DeliveryReader) -> APIRouter:
         return Response(orjson.dumps(found), media_type="application/json")
 
     return router
-
-
-def find(services: Services, station: str) -> Station:
-    """Raises NotFound."""
-    found = services.registry.station(station)
-    if found is None:
-        raise NotFound(f"There is no station '{station}'; /v1/stations lists all")
-    return found
 
 
 def _answer(body: dict[str, Any], tag: str | None = None) -> Response:

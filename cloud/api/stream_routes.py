@@ -18,9 +18,9 @@ from starlette.types import Receive, Scope, Send
 from cloud.api import events
 from cloud.api.events import Wanted
 from cloud.api.known_query import known_query
+from cloud.api.known_station import find
 from cloud.api.ports import Services
 from cloud.api.problems import BadParameter, TooMany
-from cloud.api.station_routes import find
 from cloud.api.tail import Tail
 from schemas.channels import split
 
