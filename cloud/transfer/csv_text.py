@@ -6,9 +6,9 @@ swallow the file. Text is decoded with `surrogateescape`, so that a byte that is
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from cloud.transfer.rows import BadRow, UnreadableFile
+from cloud.transfer.rows import BadRow, Row, UnreadableFile, reason_of
 
 Cells = tuple[int, list[str]]
 
@@ -53,3 +53,16 @@ class CsvText:
 
     def _split(self, line: str) -> list[str]:
         return next(csv.reader([line.rstrip("\r\n")], delimiter=self.delimiter, strict=True))
+
+
+def parsed(text: Iterable[Cells | BadRow], read: Callable[[int, list[str]], Iterable[Row]]) -> Iterator[Row]:
+    """What `read` makes of each row; one that it refuses with ValueError is a BadRow with that reason."""
+    for row in text:
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        line, cells = row
+        try:
+            yield from read(line, cells)
+        except ValueError as error:
+            yield BadRow(line, reason_of(error))

@@ -8,8 +8,8 @@ https://opendata.dwd.de/weather/weather_reports/poi/
 import re
 from collections.abc import Iterable, Iterator
 
-from cloud.transfer.csv_text import CsvText
-from cloud.transfer.rows import BadRow, Row, Tally, UnreadableFile, ValueRow, reason_of
+from cloud.transfer.csv_text import CsvText, parsed
+from cloud.transfer.rows import BadRow, Row, Tally, UnreadableFile, ValueRow
 from cloud.transfer.times import rfc3339_ms
 from schemas.channels import is_name
 
@@ -62,15 +62,7 @@ class Beob:
 
     def rows(self, tally: Tally) -> Iterator[Row]:
         """In the order of the file; the station of a row is the WMO number."""
-        for row in self._rows:
-            if isinstance(row, BadRow):
-                yield row
-                continue
-            line, cells = row
-            try:
-                yield from self._values(line, cells, tally)
-            except ValueError as error:
-                yield BadRow(line, reason_of(error))
+        return parsed(self._rows, lambda line, cells: self._values(line, cells, tally))
 
     def _values(self, line: int, cells: list[str], tally: Tally) -> list[Row]:
         day, clock = _DAY.fullmatch(cells[0].strip()), cells[1].strip()

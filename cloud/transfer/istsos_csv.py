@@ -8,8 +8,8 @@ https://istsos.org/en/v2.4.1/doc/qualityindex.html
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
-from cloud.transfer.csv_text import CsvText
-from cloud.transfer.rows import BadRow, Row, Tally, UnreadableFile, ValueRow, reason_of
+from cloud.transfer.csv_text import CsvText, parsed
+from cloud.transfer.rows import Row, Tally, UnreadableFile, ValueRow
 from cloud.transfer.times import rfc3339_ms
 from schemas.channels import is_name
 
@@ -51,15 +51,7 @@ class IstSos:
 
     def rows(self, tally: Tally) -> Iterator[Row]:
         """In the order of the file; the station of a row is the procedure's name."""
-        for row in self._text:
-            if isinstance(row, BadRow):
-                yield row
-                continue
-            line, cells = row
-            try:
-                yield from self._values(line, cells, tally)
-            except ValueError as error:
-                yield BadRow(line, reason_of(error))
+        return parsed(self._text, lambda line, cells: self._values(line, cells, tally))
 
     def _values(self, line: int, cells: list[str], tally: Tally) -> list[Row]:
         procedure = cells[self._procedure_at].strip()
