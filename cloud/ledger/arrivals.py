@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import zstandard
 from sqlalchemy.engine import Connection, Engine
 
+from cloud.ledger.turn import only_writer
 from cloud.sql import metadata, reading
 
 arrivals = sa.Table(
@@ -24,7 +25,6 @@ arrivals = sa.Table(
     sa.Column("received_ms", sa.BigInteger, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
-_LOCK = 0x6B6C696D  # the ledger's, of PostgreSQL's advisory locks
 _PAGE = 100  # rows a follower takes at once
 Stored = tuple[
     str, str, int, int | None, int | None, Mapping[str, float], Mapping[str, str], tuple[str, int] | None
@@ -73,8 +73,7 @@ def announce(engine: Engine, stations: Iterable[str], now_ms: int) -> None:
     if not names:
         return
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        only_writer(connection)
         _insert(connection, 0, now_ms, {"stations": names})
 
 

@@ -21,7 +21,7 @@ from cloud.ledger import arrivals
 from cloud.ledger.dead_letters import DeadLetter
 from cloud.ledger.device_status import keep_status
 from cloud.ledger.put_aside import forget_letters, insert_dead_letters
-from cloud.ledger.turn import turn
+from cloud.ledger.turn import only_writer, turn
 from cloud.sql import metadata, reading
 from schemas.intervals import Intervals
 
@@ -82,7 +82,6 @@ cursors = sa.Table(
 Stream = tuple[str, int]  # device, generation
 Identity = tuple[str, int, int]  # device, generation, seq
 _CHUNK = 200  # names in one IN (…), below every database's limit
-_LOCK = 0x6B6C696D  # of PostgreSQL's advisory locks
 T = TypeVar("T")
 
 
@@ -191,8 +190,7 @@ class Ledger:
     def apply(self, outcome: Outcome) -> bool:
         """Apply a batch; False when that batch was applied before (nothing changes then). Raises Overtaken."""
         with self.engine.begin() as connection:
-            if self.engine.dialect.name == "postgresql":  # what BEGIN IMMEDIATE does on SQLite: one writer at a time
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            only_writer(connection)
             if not _advance(connection, outcome):
                 return False
             _merge(connection, outcome.stored, received)

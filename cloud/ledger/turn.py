@@ -11,18 +11,25 @@ from pathlib import Path
 from zlib import crc32
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from cloud.filelock import locked
 from cloud.sql import reading
 
 LOCKS = 48  # divisible by the usual numbers of workers: each has locks of its own
 _FIRST = 0x6B6C696E00  # of PostgreSQL's advisory locks
+_WRITER = 0x6B6C696D
 
 
 def lot(device: bytes) -> int:
     """A number by which devices are divided among workers and locks."""
     return crc32(device)
+
+
+def only_writer(connection: Connection) -> None:
+    """One writer at a time in the ledger, until the transaction ends; on SQLite BEGIN IMMEDIATE has seen to it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
 
 
 @contextmanager
