@@ -1,10 +1,8 @@
 """A device that sends already and that nobody has registered is taken in: what it sent so far is stored then."""
 
-import csv
-import io
-
 from cloud.ledger.dead_letters import DeadLetters
 from cloud.registry import imports
+from cloud.registry.changes import file_of
 from cloud.registry.files import FileRefused
 from cloud.registry.registry import Registry
 from cloud.registry.tables import BY_EUI
@@ -45,10 +43,8 @@ def adopt(registry: Registry, letters: DeadLetters, device: str, station: str) -
         raise NoSuchStation(station)
     if all(row["device"] != device for row in letters.unknown()):
         raise NeverHeard(device)
-    row = io.StringIO()
     eui = device.removeprefix(BY_EUI) if device.startswith(BY_EUI) else ""
-    csv.writer(row).writerows([("device", "station", "dev_eui"), (device, station, eui)])
     try:
-        imports.import_devices(registry, row.getvalue().encode())
+        imports.import_devices(registry, file_of({"device": device, "station": station, "dev_eui": eui}))
     except FileRefused as refused:
         raise AdoptionRefused(refused.rows[0].reason) from None
