@@ -103,10 +103,13 @@ class Pipeline:
 
     def _take_runs(self, work: Work, known: Known) -> None:
         """A fate for each run; those that have none together are read one by one."""
-        again = [key for run in work.runs if run.is_known(known.stored) for key in run.identities()]
-        movable = {key[0] for key in self.ledger.provisional(again)} if again else set()
         for run in work.runs:
-            run.judge(known.stored, known.newest_ms, movable)
+            run.judge(known.stored, known.newest_ms)
+        again = [run for run in work.runs if run.fate is Fate.AGAIN]
+        if again:  # not where a time may get better
+            movable = {key[0] for key in self.ledger.provisional([key for run in again for key in run.identities()])}
+            for run in again:
+                run.fate = None if run.device in movable else Fate.AGAIN
         late = [run for run in work.runs if run.fate is Fate.NEW and run.is_late]
         if late:
             occupants = self.store.occupants([span for run in late for span in spans(run.device, run.times())])

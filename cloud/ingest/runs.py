@@ -32,11 +32,10 @@ class Run:
     ranks: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     fate: Fate | None = None  # NEW or AGAIN, for all of it
-    is_late: bool = (
-        False  # begins before what is stored of the device: the store must be asked whether it has its places
-    )
+    is_late: bool = False  # begins before what is stored of the device: the store must be asked who stands there
     late: int = 0  # how many of it
     copies: int = 0  # known only through another replica that takes every message as well
+    _counts: Intervals | None = None  # worked out when first asked for
     _sizes: list[int] = field(default_factory=list)
     _station: str = ""
     _from: float = inf  # [from, until) it stands at the station
@@ -74,7 +73,12 @@ class Run:
 
     @property
     def counts(self) -> Intervals:
-        """Its sequence numbers."""
+        """Its sequence numbers, once it is whole."""
+        if self._counts is None:
+            self._counts = self._counted()
+        return self._counts
+
+    def _counted(self) -> Intervals:
         numbers = [point.seq for point in self.points if point.seq is not None]
         if numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
             return Intervals([(numbers[0], numbers[-1])])
@@ -93,27 +97,17 @@ class Run:
         ends = (self.points[0], self.points[-1])
         return [(self.device, p.generation, p.seq) for p in ends if p.generation is not None and p.seq is not None]
 
-    def is_known(self, stored: Mapping[Stream, Intervals]) -> bool:
-        """Whether all of its counts are stored, of a device that counts for life."""
-        stream = self.stream
-        if stream is None or not self.own or stream not in stored:
-            return False
-        return all(stored[stream].within(a, b) == b - a + 1 for a, b in self.counts)
-
-    def judge(self, stored: Mapping[Stream, Intervals], newest_ms: Mapping[str, int], movable: Container[str]) -> None:
-        """NEW, AGAIN or nothing. `movable`: devices with known readings here whose time may get better."""
+    def judge(self, stored: Mapping[Stream, Intervals], newest_ms: Mapping[str, int]) -> None:
+        """NEW where none of its counts is stored, AGAIN where all are, of a device that counts for life; or nothing."""
         stream = self.stream
         first, last = self.points[0], self.points[-1]
-        if stream is None or first.seq is None or last.seq is None:
-            is_new = True
-        else:
-            is_new = stream not in stored or stored[stream].within(first.seq, last.seq) == 0
-        if is_new:
+        known = stored.get(stream) if stream is not None else None
+        if known is None or first.seq is None or last.seq is None or known.within(first.seq, last.seq) == 0:
             newest = newest_ms.get(self.device, -1)
             self.is_late = first.time_ms <= newest
             self.late = sum(point.time_ms < newest for point in self.points) if self.is_late else 0
             self.fate = Fate.NEW
-        elif self.is_known(stored) and self.device not in movable:
+        elif self.own and all(known.within(a, b) == b - a + 1 for a, b in self.counts):
             self.fate = Fate.AGAIN
 
     def is_free(self, occupants: Mapping[tuple[str, int], Count | None]) -> bool:
@@ -129,4 +123,5 @@ class Run:
         gone = [(p.station, p.device, p.time_ms) in rejected for p in self.points]
         kept = [n for n, out in enumerate(gone) if not out]
         self.points, self.ranks = [self.points[n] for n in kept], [self.ranks[n] for n in kept]
+        self._counts = None
         return [place for place, out in zip(places, gone, strict=True) if out]

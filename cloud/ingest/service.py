@@ -86,12 +86,12 @@ class Ingest:
         self._changed = asyncio.Event()  # something went wrong, or is well again
         self.registry = registry
         self.pipeline = Pipeline(store, ledger, registry, self.raw.id, divided=config.share is not None)
-        self.follower = Follower(self.raw, self.pipeline, self._applied, self._cannot_store)
         self.counts: Counter[str] = Counter()
         self._problems: dict[str, str] = {}  # of each loop, so that none takes back what another said
         self._workers: Workers | None = None
         if config.workers > 1 and config.command is not None:
             self._workers = Workers(config.workers, config.command, self._applied, self._cannot_store)
+        self._following = self._workers or Follower(self.raw, self.pipeline, self._applied, self._cannot_store)
         self._client: aiomqtt.Client | None = None
         self._owed = Owed()
         self._owing = asyncio.Event()
@@ -108,7 +108,14 @@ class Ingest:
         """Until `stop`: then what was captured and not applied waits in the raw log for the next start."""
         if self._workers is not None:
             await self._workers.start()
-        loops = (self._capture(ready), self._follow(), self._acknowledge(), self._replay(), self._tend(), self._beat())
+        loops = (
+            self._capture(ready),
+            self._following.run(),
+            self._acknowledge(),
+            self._replay(),
+            self._tend(),
+            self._beat(),
+        )
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -188,7 +195,7 @@ class Ingest:
         self._solve("disk")
         inbox.acknowledge(deliveries)
         self.counts["captured"] += len(deliveries)
-        self._wake()
+        self._following.wake()
 
     def _packed(self, deliveries: list[Delivery], received_ms: int) -> dict[int, tuple[bytes, int]]:
         """As the raw log keeps them, by the worker that applies them, which is the same for all of a device."""
@@ -206,15 +213,6 @@ class Ingest:
             add(packed[part], name, payload, received_ms, retained)
             counts[part] += 1
         return {part: (b"".join(parts), counts[part]) for part, parts in packed.items()}
-
-    def _wake(self) -> None:
-        self.follower.wake()
-        if self._workers is not None:
-            self._workers.wake()
-
-    async def _follow(self) -> None:
-        """Apply what was captured, here or in other processes."""
-        await (self.follower.run() if self._workers is None else self._workers.run())
 
     async def _applied(self, report: Report) -> None:
         self._tally(report)
@@ -267,7 +265,7 @@ class Ingest:
                     replayed = await asyncio.to_thread(replay_wanted, self.letters, self.raw, now_ms())
                 replayed += await asyncio.to_thread(replay_captured, self.replays, self.raw, now_ms())
                 if replayed:
-                    self._wake()
+                    self._following.wake()
                 self._solve("letters")
             except (SQLAlchemyError, RawLogUnavailable, OSError) as error:
                 self._revision = -1

@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 
 import orjson
 
@@ -131,11 +131,12 @@ async def work(raw: RawLog, pipeline: Pipeline, worker: int, workers: int) -> No
     told_s = time.monotonic()
 
     async def reported(report: Report) -> None:
-        acks = {
+        told = {one.name: getattr(report, one.name) for one in fields(report)}  # `asdict` would copy all of `acks`
+        told["acks"] = {
             device: {str(generation): list(seqs) for generation, seqs in generations.items()}
             for device, generations in report.acks.items()
         }
-        _tell({**asdict(report), "acks": acks})
+        _tell(told)
 
     def complained(problem: str | None) -> None:
         nonlocal told_s
