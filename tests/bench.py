@@ -5,8 +5,6 @@ What needs Node, Cargo, Mosquitto or InfluxDB says so and is left out where they
 """
 
 import json
-import os
-import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ from schemas.wire import WireReading, encode
 from tests import bench_backlog, bench_latency, bench_profile, bench_queries, bench_radio
 from tests.bench_radio import rate
 from tests.cloud import ingest_parts
+from tests.servers import influx_for
 
 READINGS = 20_000
 STEP_MS = 900_000
@@ -73,19 +72,10 @@ def _write(store: Store, began_ms: int) -> None:
 
 
 def influx() -> None:
-    binary = os.environ.get("INFLUXD") or shutil.which("influxd")
-    if binary is None:
-        print("ingest into InfluxDB: left out, no influxd on PATH and none in $INFLUXD")
-        return
-    from tests.servers import start_influxd
-
-    with tempfile.TemporaryDirectory() as folder:
-        server = start_influxd(binary, Path(folder))
-        try:
+    with influx_for("ingest into InfluxDB") as server:
+        if server is not None:
             urls = [server.store_url(server.new_bucket()) for _ in range(2)]
             ingest("InfluxDB", urls[0], server.token, urls[1])
-        finally:
-            server.stop()
 
 
 PARTS: dict[str, Callable[[], None]] = {

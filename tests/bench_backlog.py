@@ -27,7 +27,7 @@ from cloud.ingest.service import SUBSCRIBED
 from cloud.registry import imports
 from cloud.registry.registry import Registry, open_registry
 from tests.brokers import Broker, start_mosquitto
-from tests.servers import InfluxServer, start_influxd
+from tests.servers import InfluxServer, find_influxd, start_influxd
 
 MESSAGES, DEVICES = 60_000, 400
 STEP_S = 900
@@ -272,7 +272,7 @@ def register(registry: Registry) -> None:
 @contextmanager
 def rig() -> Iterator[Rig | None]:
     """None, and said, where the parts are missing."""
-    influxd = os.environ.get("INFLUXD") or shutil.which("influxd")
+    influxd = find_influxd()
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if influxd is None or mosquitto is None:
         print("backlog: left out, it needs mosquitto and influxd on PATH (or $INFLUXD)")

@@ -6,8 +6,6 @@ backlog in units as the follower takes them, into a real InfluxDB. What waits is
 
 import asyncio
 import gc
-import os
-import shutil
 import tempfile
 import time
 from collections import defaultdict
@@ -26,7 +24,7 @@ from cloud.mqtt import MqttUrl, client
 from cloud.registry.registry import open_registry
 from cloud.store import open_store
 from tests.bench_backlog import DEVICES, MESSAGES, STEP_S, message, register
-from tests.servers import start_influxd
+from tests.servers import influx_for
 
 CHUNK = 1000  # messages that come in one read of the socket
 
@@ -107,28 +105,21 @@ def _apply(clock: Clocks, raw: RawLog, pipeline: Pipeline) -> None:
 
 def profile(row: object) -> None:
     """Prints a table of its own."""
-    influxd = os.environ.get("INFLUXD") or shutil.which("influxd")
-    if influxd is None:
-        print("profile: left out, no influxd on PATH and none in $INFLUXD")
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        influx = start_influxd(influxd, folder)
-        try:
-            now_s = int(time.time())
-            registry = open_registry(f"sqlite:///{folder}/registry.db", lambda: 0)
-            register(registry)
-            store = open_store(influx.store_url(), influx.token)
-            raw = RawLog(folder / "spool")
-            pipeline = Pipeline(store, Ledger(registry.engine), registry, raw.id)
-            messages = [message(n, now_s - (MESSAGES // DEVICES + 1) * STEP_S) for n in range(MESSAGES)]
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(100_000, 20, 100)
-            clock = Clocks()
-            asyncio.run(_capture(clock, raw, messages, now_s * 1000))
-            _apply(clock, raw, pipeline)
-            assert store.count() == MESSAGES
-            clock.tell(MESSAGES)
-        finally:
-            influx.stop()
+    with influx_for("profile") as influx, tempfile.TemporaryDirectory() as name:
+        if influx is None:
+            return
+        folder, now_s = Path(name), int(time.time())
+        registry = open_registry(f"sqlite:///{folder}/registry.db", lambda: 0)
+        register(registry)
+        store = open_store(influx.store_url(), influx.token)
+        raw = RawLog(folder / "spool")
+        pipeline = Pipeline(store, Ledger(registry.engine), registry, raw.id)
+        messages = [message(n, now_s - (MESSAGES // DEVICES + 1) * STEP_S) for n in range(MESSAGES)]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
+        clock = Clocks()
+        asyncio.run(_capture(clock, raw, messages, now_s * 1000))
+        _apply(clock, raw, pipeline)
+        assert store.count() == MESSAGES
+        clock.tell(MESSAGES)

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import urllib3
 
 from cloud.store import open_store
 from cloud.store.model import Point, Store
-from tests.servers import InfluxServer, start_influxd
+from tests.servers import InfluxServer, influx_for
 
 STATIONS, DAYS, STEP_MS = 400, 365, 900_000
 SQLITE_STATIONS = 40
@@ -200,26 +199,19 @@ def ms_row(row: Row, what: str, ours_s: float, peer: str, theirs_s: float | None
 
 def queries(row: Row) -> None:
     """On InfluxDB, then on SQLite."""
-    binary = os.environ.get("INFLUXD") or shutil.which("influxd")
-    if binary is None:
-        print("queries: left out, no influxd on PATH and none in $INFLUXD")
-        return
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        server = start_influxd(binary, folder)
-        try:
-            end_ms = int(time.time() * 1000) // STEP_MS * STEP_MS
-            store = open_store(server.store_url(), server.token)
-            fill(store, STATIONS, end_ms - DAYS * DAY_MS, DAYS)
-            for year in range(1, YEARS):  # one station has a longer past
-                past_ms = end_ms - DAYS * DAY_MS * (year + 1)
-                store.write(list(points(7, past_ms, DAYS * DAY_MS // STEP_MS, year)))
-            settle(server.process.pid)
-            print(f"queries: load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-            with serving(server.store_url(), server.token, folder, STATIONS) as (url, pid):
-                of_influx(row, server, Client(url), pid, end_ms)
-        finally:
-            server.stop()
+    with influx_for("queries") as server, tempfile.TemporaryDirectory() as folder:
+        if server is None:
+            return
+        end_ms = int(time.time() * 1000) // STEP_MS * STEP_MS
+        store = open_store(server.store_url(), server.token)
+        fill(store, STATIONS, end_ms - DAYS * DAY_MS, DAYS)
+        for year in range(1, YEARS):  # one station has a longer past
+            past_ms = end_ms - DAYS * DAY_MS * (year + 1)
+            store.write(list(points(7, past_ms, DAYS * DAY_MS // STEP_MS, year)))
+        settle(server.process.pid)
+        print(f"queries: load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        with serving(server.store_url(), server.token, Path(folder), STATIONS) as (url, pid):
+            of_influx(row, server, Client(url), pid, end_ms)
     of_sqlite(row)
 
 

@@ -8,6 +8,8 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import find_influxd
+
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a busy machine is no fault of what is tested
 # What is tested looks the same wherever the tests run: on a dumb terminal, in a narrow one, without colours.
@@ -55,7 +57,7 @@ def mosquitto() -> str:
 @pytest.fixture(scope="session")
 def influxd() -> str:
     """Path of a real InfluxDB 2 server."""
-    path = os.environ.get("INFLUXD") or shutil.which("influxd")
+    path = find_influxd()
     if path is None:
         absent("influxd (InfluxDB 2.7)", "put it on PATH or set $INFLUXD")
     assert path is not None

@@ -5,9 +5,13 @@ bucket with `influx_server.new_bucket()`.
 """
 
 import json
+import os
+import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -96,6 +100,27 @@ def start_influxd(binary: str, folder: Path, port: int = 0, org: str = "halle", 
         user = {"username": "test", "password": "password-of-the-test"}
         server.ask("POST", "/api/v2/setup", user | {"org": server.org, "bucket": server.bucket, "token": server.token})
     return server
+
+
+def find_influxd() -> str | None:
+    """Path of a real InfluxDB 2 server, None where there is none."""
+    return os.environ.get("INFLUXD") or shutil.which("influxd")
+
+
+@contextmanager
+def influx_for(part: str) -> Iterator[InfluxServer | None]:
+    """A server of its own for a part of the bench; None, and said, where there is none."""
+    binary = find_influxd()
+    if binary is None:
+        print(f"{part}: left out, no influxd on PATH and none in $INFLUXD")
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = start_influxd(binary, Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def _follow(process: subprocess.Popen[str], log: Path, listening: Queue[int]) -> None:
