@@ -56,7 +56,7 @@ class IngestReader(Protocol):
     """How those are who take readings in."""
 
     def troubles(self, now_s: float) -> dict[str, tuple[str, ...]]:
-        """By instance: of cloud.ledger.heartbeats.TROUBLES, or "silent"; nothing when all is well."""
+        """By instance: "disk", "broker", "store", "letters" or "silent"; nothing when all is well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ ALIVE_S = 15.0
 SEND_S = 30.0
 LISTENERS_MAX = 500
 CHUNK = 32_768  # bytes sent at once
-FIRST = asyncio.FIRST_COMPLETED
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 log = logging.getLogger("klimanetz.api")
 

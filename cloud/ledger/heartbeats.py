@@ -17,9 +17,8 @@ heartbeats = sa.Table(
     metadata,
     sa.Column("instance", sa.String(64), primary_key=True),
     sa.Column("seen_ms", sa.BigInteger, nullable=False),
-    sa.Column("troubles", sa.String(100), nullable=False),  # of TROUBLES, with commas
+    sa.Column("troubles", sa.String(100), nullable=False),  # disk, broker, store, letters: with commas
 )
-TROUBLES = ("disk", "broker", "store", "letters")
 SILENT_MS = 60_000
 FORGOTTEN_MS = 86_400_000  # then nobody waits for it any more
 

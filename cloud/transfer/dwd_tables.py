@@ -9,7 +9,6 @@ station of ours sends what has gathered since its last reading. Data: DWD, CC BY
 from dataclasses import dataclass
 
 MISSING = -999.0
-CREDIT = "Deutscher Wetterdienst, CC BY 4.0"
 _PER_HOUR = 10_000 / 3_600  # J/cm² in an hour to the mean of W/m²
 _PER_10MIN = 10_000 / 600
 

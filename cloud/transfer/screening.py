@@ -15,7 +15,6 @@ from cloud.transfer.rows import BadRow, DayRow, Row, ValueRow
 AHEAD_MAX_MS = 600_000  # as for what arrives: a later time is a wrong clock or a wrong time zone
 EARLIEST_MS = -9_200_000_000_000  # what the stores can hold
 BAD_SHOWN = 100
-StationOf = Callable[[str], str | BadRow | None]
 Key = tuple[str, str, str]
 Contradicted = dict[int, set[str]]  # line -> channels that another line has told of, differently
 
