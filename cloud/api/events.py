@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import orjson
 
+from cloud.api.times import utc_text
 from cloud.ledger.arrivals import Arrival, Arrived
 from cloud.store.model import NOT_JUDGED
-from cloud.time_text import TimeText
 from schemas.channels import split
 
 RETRY_MS = 3000  # how long a client waits before it comes back
@@ -86,14 +86,14 @@ def _reading(number: int, one: Arrival, channels: Iterable[str]) -> bytes:
         "arrival": number,
         "station": one.station,
         "device": one.device,
-        "time": TimeText()(one.time_ms),
+        "time": utc_text(one.time_ms),
         "generation": one.generation,
         "seq": one.seq,
         "values": {name: _value(one, name) for name in channels},
     }
     if one.left is not None:
         station, time_ms = one.left
-        data["replaces"] = {"station": station, "time": TimeText()(time_ms)}
+        data["replaces"] = {"station": station, "time": utc_text(time_ms)}
     return b"id: %d\ndata: %s\n\n" % (number, orjson.dumps(data))
 
 
