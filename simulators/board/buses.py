@@ -1,0 +1,1 @@
+"""Buses of the simulated chip."""

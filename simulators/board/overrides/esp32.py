@@ -1,0 +1,64 @@
+"""`esp32` of the simulated chip: NVS with the port's names; what it holds stands in a file of the host."""
+
+import json
+import os
+
+from simulators.board import timeline
+
+WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = False, True
+_NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
+
+
+class NVS:
+    """One namespace. Durable after `commit`, all of it or nothing."""
+
+    def __init__(self, namespace):
+        self._space = namespace
+        self._path = timeline.folder + "/nvs.json"
+        try:
+            with open(self._path) as file:
+                self._all = json.load(file)
+        except OSError:
+            self._all = {}
+        self._own = self._all.setdefault(namespace, {})
+
+    def get_i32(self, key):
+        return self._get(key, int)
+
+    def set_i32(self, key, value):
+        if not -(1 << 31) <= value < 1 << 31:
+            raise OverflowError("value out of range")
+        self._set(key, value)
+
+    def get_blob(self, key, buffer):
+        value = bytes([int(byte) for byte in self._get(key, list)])
+        if len(value) > len(buffer):
+            raise OSError(-4364)  # ESP_ERR_NVS_INVALID_LENGTH
+        buffer[: len(value)] = value
+        return len(value)
+
+    def set_blob(self, key, value):
+        self._set(key, list(bytes(value)))
+
+    def erase_key(self, key):
+        if key not in self._own:
+            raise OSError(_NOT_FOUND)
+        del self._own[key]
+
+    def commit(self):
+        if timeline.is_dead() or timeline.durable_write():
+            timeline.lose_power()
+        with open(self._path + ".new", "w") as file:
+            json.dump(self._all, file)
+        os.rename(self._path + ".new", self._path)
+
+    def _get(self, key, kind):
+        value = self._own.get(key)
+        if not isinstance(value, kind):
+            raise OSError(_NOT_FOUND)
+        return value
+
+    def _set(self, key, value):
+        if len(key) > 15:
+            raise ValueError("a key of NVS has at most 15 characters")
+        self._own[key] = value

@@ -1,0 +1,30 @@
+"""`machine` of the simulated chip; what it does is in simulators.board."""
+
+from umachine import Signal
+
+from simulators.board.buses import *
+from simulators.board.pins import *
+from simulators.board.power import (
+    DEEPSLEEP_RESET,
+    EXT0_WAKE,
+    EXT1_WAKE,
+    HARD_RESET,
+    PIN_WAKE,
+    PWRON_RESET,
+    RTC,
+    SOFT_RESET,
+    TIMER_WAKE,
+    TOUCHPAD_WAKE,
+    ULP_WAKE,
+    WDT,
+    WDT_RESET,
+    deepsleep,
+    freq,
+    idle,
+    lightsleep,
+    reset,
+    reset_cause,
+    soft_reset,
+    unique_id,
+    wake_reason,
+)
