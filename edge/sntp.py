@@ -61,7 +61,7 @@ def _ms(packet, at):
     seconds = _int(packet, at)
     if not seconds >> 31:
         seconds += 1 << 32
-    return (seconds - _ERA_S) * 1000 + (_int(packet, at + 4) * 1000 >> 32)
+    return (seconds - _ERA_S) * 1000 + (_int(packet, at + 4) * 1000 + (1 << 31) >> 32)
 
 
 def _short_ms(packet, at):

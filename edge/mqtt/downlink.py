@@ -49,8 +49,10 @@ def _object(payload):
         raise DownlinkError("a message that is too long")
     try:
         body = json.loads(payload)
-    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
+    except ValueError:
         raise DownlinkError("a message that is no JSON") from None
+    except (RuntimeError, MemoryError):
+        raise DownlinkError("a message that is nested too deep") from None
     if not isinstance(body, dict):
         raise DownlinkError("a message that is no JSON object")
     return body

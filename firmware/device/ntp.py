@@ -36,10 +36,10 @@ class Ntp:
 
     def sync(self, desk, extra=(), feed=None):
         """Tell the desk what time it is. Raises Trouble when no server says so."""
-        reason = "no server is configured"
+        reasons = []
         for host in list(self.servers) + list(extra):
             if self._silent.get(host, 0) > desk.now_ms():
-                reason = "%s wants no questions" % host
+                reasons.append("%s wants no questions" % host)
                 continue
             for _ in range(_TRIES):
                 got = _ask(host, desk)
@@ -50,11 +50,12 @@ class Ntp:
                     _set_clock(got.utc_ms + desk.now_ms() - got.at_ms)
                     return got
                 if isinstance(got, sntp.Kiss):
-                    reason = "%s says %s" % (host, got.code)
+                    reasons.append("%s says %s" % (host, got.code))
                     self._silent[host] = desk.now_ms() + (_RATE_MS if got.code == "RATE" else _NEVER_MS)
                     break
-                reason = "%s: %s" % (host, got.reason)
-        raise Trouble("clock", reason)
+            else:
+                reasons.append("%s: %s" % (host, got.reason))
+        raise Trouble("clock", reasons[0] if reasons else "no server is known")  # of the one that is configured
 
 
 def clock_is_set():

@@ -103,8 +103,19 @@ class Talk:
         if self._desk.status() is not None:  # the answer to a command that came meanwhile
             self._tell_status()
             self._settle()
-        me.disconnect(self._now())
-        self._turn_while(lambda: me.out)
+        self._part()
+
+    def _part(self):
+        """The last word, and until the broker hangs up: only then has it taken us off the will."""
+        self._client.disconnect(self._now())
+        until_ms = self._now() + _STEP_MS
+        try:
+            while self._now() < until_ms:
+                self._write()
+                if not self._stream.read_into(self._carrier.buffer):
+                    self._stream.wait(max(1, until_ms - self._now()), bool(self._client.out))
+        except Trouble:
+            pass
 
     def _settle(self):
         self._turn_while(lambda: self._client.under_way)
@@ -114,7 +125,9 @@ class Talk:
         frame, n = self._frame(readings)
         if frame is not None:
             topic = topics.topic(topics.RAW, self._carrier.device)
-            self._client.publish(topic, frame, readings[:n], self._now())
+            if self._client.publish(topic, frame, readings[:n], self._now()):
+                for reading in readings[:n]:
+                    self._owed.add(reading.generation, reading.seq)
         return n
 
     def _frame(self, readings):
@@ -206,8 +219,6 @@ class Talk:
     def _captured(self, mark):
         if isinstance(mark, list):
             self.captured += len(mark)
-            for reading in mark:
-                self._owed.add(reading.generation, reading.seq)
             self._desk.sent(mark)
         else:
             self._carrier.said_online = True

@@ -94,7 +94,6 @@ class _Wlan:
 
     def _look(self):
         """What has become of connecting, and whether the network is still there."""
-        timeline.look()
         point = there()
         if self._joined and point is None:
             self._end()
@@ -107,9 +106,16 @@ class _Wlan:
         elif point.get("password") != self._key:
             self._status = STAT_WRONG_PASSWORD
         elif self._status != STAT_WRONG_PASSWORD:
-            self._joined = True
+            self._join(point)
+
+    def _join(self, point):
+        self._joined = True
+        for first_us, _ in point.get("away", ()):
+            if first_us > timeline.true_us:
+                timeline.at(first_us, self._look)
 
     def isconnected(self):
+        timeline.look()
         self._look()
         return self._joined
 
@@ -118,6 +124,7 @@ class _Wlan:
             if not self.isconnected():
                 raise OSError("Wifi Not Connected")
             return -61
+        timeline.look()
         self._look()
         if self._joined:
             return STAT_GOT_IP

@@ -1,8 +1,8 @@
 """Whom the simulated chip asks for the time: a datagram socket behind which an NTP server knows the true time.
 
-`chip["ntp"]`: {host: {"way_ms": 40, "offset_ms": 0, "stratum": 2, "leap": 0, "kiss": "RATE", "silent": true}}, all of it
-optional; a host that is not there does not answer. The way there and back passes in virtual time while the question is
-sent, so that a question costs no real time. Packet: RFC 5905, figure 8, written here apart from edge/sntp.py.
+`chip["ntp"]`: {host: {"way_ms": 40, "offset_ms": 0, "stratum": 2, "leap": 0, "kiss": "RATE", "silent": true}}, all of
+it optional; a host that is not there does not answer. The way there and back passes in virtual time while the question
+is sent, so that a question costs no real time. Packet: RFC 5905, figure 8, written here apart from edge/sntp.py.
 """
 
 import io

@@ -99,18 +99,27 @@ class Cloud:
         self.sent: list[Any] = []  # topic and payload of everything that came, in order
         self.acknowledge = acknowledge
         self._changed = threading.Condition()
-        self._subscribed = threading.Event()
+        self._subscribed = 0
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, "ingest-1", clean_session=False)
         self._client.username_pw_set("ingest", "cloud")
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(
             [(topics.topic(kind, "+"), 1) for kind in (topics.RAW, topics.STATUS)]
         )
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._client.connect(broker.host, broker.port)
         self._client.loop_start()
-        assert self._subscribed.wait(WAIT_S)
+        self.wait_subscribed(1)
+
+    def _on_subscribe(self, *_: Any) -> None:
+        with self._changed:
+            self._subscribed += 1
+            self._changed.notify_all()
+
+    def wait_subscribed(self, times: int) -> None:
+        """Until it has subscribed so often: a broker that was killed knows it no more until then."""
+        self.wait(lambda: self._subscribed >= times)
 
     def _on_message(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         kind, device = topics.parse(message.topic)
@@ -120,7 +129,8 @@ class Cloud:
                 frame = wire.decode(message.payload)
                 self.frames.append(frame)
                 if self.acknowledge:
-                    self.say_stored(device, [[r.generation, r.seq, r.seq] for r in frame.readings])
+                    body = {"stored": [[r.generation, r.seq, r.seq] for r in frame.readings]}
+                    client.publish(topics.topic(topics.ACK, device), json.dumps(body), qos=1)
             self._changed.notify_all()
 
     def say_stored(self, device: str, ranges: list[list[int]]) -> None:
@@ -128,7 +138,7 @@ class Cloud:
 
     def say(self, topic: str, body: Any, retain: bool = False) -> None:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._client.publish(topic, payload, qos=1, retain=retain)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
 
     @property
     def counted(self) -> Counter[tuple[int, int]]:
@@ -166,6 +176,7 @@ class Line(threading.Thread):
         super().__init__(daemon=True)
         self.target = (broker.host, broker.port)
         self.connections = 0
+        self.piece = 65536  # how many bytes are handed on at once
         self.passes = True  # False: accepts, and hands nothing on (half-open)
         self.up: Callable[[bytes], bytes | None] = lambda data: data  # None: cut the line
         self.down: Callable[[bytes], bytes | None] = lambda data: data
@@ -210,7 +221,8 @@ class Line(threading.Thread):
                 data = (self.up if way == "up" else self.down)(data)
             if data is None:
                 raise ConnectionError
-            other.sendall(data)
+            for start in range(0, len(data), self.piece):
+                other.sendall(data[start : start + self.piece])
         except OSError:
             for end in (one, other):
                 self._ends.pop(end, None)
@@ -222,10 +234,12 @@ class Line(threading.Thread):
 
 
 class Station:
-    """One chip with the carrier for MQTT."""
+    """One chip with the carrier for MQTT. `grace_ms`: what its peers may take in real time before virtual time leaps."""
 
-    def __init__(self, folder: Path, micropython: str, broker_port: int, code: Path = ROOT, **mqtt: Any) -> None:
-        self.chip = Chip(folder, micropython, code, environment={"KLIMANETZ_BOARD_GRACE_MS": "100"})
+    def __init__(
+        self, folder: Path, micropython: str, broker_port: int, code: Path = ROOT, grace_ms: int = 100, **mqtt: Any
+    ) -> None:
+        self.chip = Chip(folder, micropython, code, environment={"KLIMANETZ_BOARD_GRACE_MS": str(grace_ms)})
         self.chip.change(rtc_us=START_US)
         self.plan: dict[str, Any] = {
             "start_ms": START_US // 1000 - 60_000,
@@ -233,7 +247,7 @@ class Station:
             "config": {
                 "interval_s": 900,
                 "radio": "mqtt",
-                "mqtt": {"host": HOST, "port": 1883, "tls": False} | mqtt,
+                "mqtt": {"host": HOST, "port": broker_port, "tls": False} | mqtt,
                 "wifi": {"ssid": "stadtnetz", "password": "geheim"},
                 "ntp": "ntp.test",
             },
@@ -241,7 +255,7 @@ class Station:
         self.chip.change(
             wifi={"ssid": "stadtnetz", "password": "geheim", "channel": 6},
             ntp={"ntp.test": {"way_ms": 40}},
-            hosts={f"{HOST}:{mqtt.get('port', 1883)}": ["127.0.0.1", broker_port]},
+            hosts={f"{HOST}:{broker_port}": ["127.0.0.1", broker_port]},
         )
 
     def run(self, **plan: Any) -> list[dict[str, Any]]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E402, C419
 """A station for the tests of Wi-Fi and MQTT: carrier and broker are real, the desk keeps its outbox in a list.
 
 Runs under MicroPython on the simulated chip. What it is to do stands in `chip["plan"]`, what it holds in `station.json`
@@ -11,12 +12,12 @@ gc.threshold(4096)  # importing leaves garbage between what stays; without this 
 import json
 import os
 
-from firmware.device.mqtt import Carrier
 from machine import RTC, WDT, deepsleep
-from simulators.board import timeline
 
+from firmware.device.mqtt import Carrier
 from schemas.wire import WireReading
 from schemas.wire_down import DownCommand
+from simulators.board import timeline
 
 WATCHDOG_MS = 30000
 plan = timeline.chip["plan"]
