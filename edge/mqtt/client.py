@@ -38,7 +38,8 @@ class Client:
         self.state = OFFLINE
         self._answer_by_ms = None
         self._sent_ms = 0
-        self._pings = self._subscriptions = 0
+        self._pings = 0
+        self.subscriptions = 0  # that the broker has not answered yet
 
     @property
     def under_way(self):
@@ -92,7 +93,7 @@ class Client:
     def subscribe(self, topics, now_ms):
         """With QoS 1."""
         self._put(packets.subscribe(self._next_id(), topics), now_ms)
-        self._subscriptions += 1
+        self.subscriptions += 1
         self._expect(now_ms)
 
     def taken(self, message, now_ms):
@@ -128,7 +129,7 @@ class Client:
 
     def _got(self, now_ms):
         """An answer came: the next one has its time from now on."""
-        owed = self.state == CONNECTING or self._under_way or self._subscriptions or self._pings
+        owed = self.state == CONNECTING or self._under_way or self.subscriptions or self._pings
         self._answer_by_ms = now_ms + ANSWER_MS if owed else None
 
     def _next_id(self):
@@ -150,7 +151,7 @@ class Client:
         if isinstance(packet, incoming.Publish):
             return Message(packet.topic, packet.payload, packet.packet_id)
         if isinstance(packet, incoming.Suback):
-            self._subscriptions = max(0, self._subscriptions - 1)
+            self.subscriptions = max(0, self.subscriptions - 1)
             self._got(now_ms)
             return Subscribed(sum([code == 0x80 for code in packet.codes]))
         self._pings = 0

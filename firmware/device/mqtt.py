@@ -25,7 +25,7 @@ _KEEP_ALIVE_S = const(60)
 _CONNECT_MS = const(10000)
 _SESSION_MIN_MS, _SESSION_MAX_MS = const(30000), const(120000)
 _BUFFER_BYTES = const(512)
-_LATE_S = 0.5  # the clock is asked for again when it may have run off by so much
+_OFF_MS = const(500)  # the time is asked for again when the clock may have run off by so much
 _STATUS_FIELDS = ("firmware", "config", "uptime_s", "boots", "reset", "waiting", "forgotten", "free_heap", "battery")
 _OFFLINE = b'{"online": false}'
 
@@ -42,10 +42,9 @@ class Carrier:
         self._limit_ms = min(_SESSION_MAX_MS, max(_SESSION_MIN_MS, config.get("interval_s", 900) * 500))
         self._wifi = Wifi(config["wifi"], self.device, kept.get("wifi", {}))
         servers = [config["ntp"]] if config.get("ntp") else []
-        self._ntp = Ntp(servers, kept.get("ntp", {}))
+        self._ntp = Ntp(servers, board.rtc_ppm, kept.get("ntp", {}))
         self._addresses = Addresses(kept.get("addresses", {}))
         self._patience = backoff.Patience(kept.get("patience"))
-        self._synced_ms = kept.get("synced_ms")
         self._asked = kept.get("asked", "")
         self.said_online = kept.get("said_online", False)
         self.acks_in_vain = kept.get("acks_in_vain", False)
@@ -60,7 +59,6 @@ class Carrier:
             "ntp": self._ntp.to_dict(),
             "addresses": self._addresses.to_dict(),
             "patience": self._patience.to_dict(),
-            "synced_ms": self._synced_ms,
             "asked": self._asked,
             "said_online": self.said_online,
             "acks_in_vain": self.acks_in_vain,
@@ -88,8 +86,8 @@ class Carrier:
             else:
                 why = backoff.REFUSED if trouble.refused else backoff.LOST
                 self._patience.failed(why, desk.now_ms(), self.chance())
-        except (OSError, MemoryError) as error:
-            desk.fault("wifi", repr(error))
+        except (OSError, MemoryError, ValueError, RuntimeError) as error:  # not foreseen: the station goes on
+            desk.fault("other", repr(error))
             self._patience.failed(backoff.LOST, desk.now_ms(), self.chance())
         finally:
             self._wifi.down()
@@ -116,13 +114,12 @@ class Carrier:
         return self._mqtt.get("port") or (8883 if self._mqtt.get("tls", True) else 1883)
 
     def _know_the_time(self, desk):
-        if clock_is_set() and self._synced_ms is not None:
-            since_ms = desk.now_ms() - self._synced_ms
-            if since_ms >= 0 and since_ms / 1000 * self._board.rtc_ppm / 1000000 < _LATE_S:
-                return
+        off_ms = self._ntp.off_ms(desk.now_ms())
+        if clock_is_set() and off_ms is not None and off_ms < _OFF_MS:
+            return
         try:
-            self._ntp.sync(desk, (self._wifi.router, self._mqtt["host"]), self.feed)
-            self._synced_ms = desk.now_ms()
+            if self._ntp.sync(desk, (self._wifi.router, self._mqtt["host"]), self.feed):
+                desk.fault("clock", "it was far off")
         except Trouble as trouble:
             if self._mqtt.get("tls", True) and not clock_is_set():
                 raise Trouble("clock", "certificates cannot be judged: " + trouble.detail) from None

@@ -1,8 +1,9 @@
-"""The time from SNTP servers, and the chip's clock set by it where it is far off.
+"""The time from SNTP servers, and the chip's clock set by it where it stands at its beginning.
 
-The rule: servers are asked in turn (the configured one, the router, the broker's host), each a bounded time; one that
-sends a kiss of death is left alone, for hours if it says RATE, until the next loss of power otherwise. How good the
-answer is comes along with it. What may be believed is edge/sntp.py. MicroPython only.
+The rule: servers are asked in turn (the configured one, the router, the broker's host), each a bounded time. One that
+sends a kiss of death is left alone, for hours if it says RATE, until the next loss of power otherwise. One that
+contradicts our own clock by more than that can have run off needs a second opinion: another server that agrees with the
+clock is believed instead. What may be believed at all is edge/sntp.py. MicroPython only.
 """
 
 import os
@@ -21,41 +22,73 @@ _WAIT_MS = const(1500)
 _TRIES = const(2)
 _RATE_MS = const(14400000)  # RATE: four hours
 _NEVER_MS = const(1 << 42)
+_OFF_MS = const(2000)  # what our clock may be off besides what it runs off
 _PLAUSIBLE_YEAR = const(2025)
 
 
 class Ntp:
-    """`servers`: host names. `kept`: {host: until when on the desk's clock it is left alone}."""
+    """`servers`: host names. `kept`: {"silent": {host: until_ms}, "last": [utc_ms, at_ms]}, on the desk's clock."""
 
-    def __init__(self, servers, kept):
-        self.servers = servers
-        self._silent = dict(kept)
+    def __init__(self, servers, rtc_ppm, kept):
+        self._servers = servers
+        self._rtc_ppm = rtc_ppm
+        self._silent = dict(kept.get("silent", {}))
+        self._last = kept.get("last")
 
     def to_dict(self):
-        return self._silent
+        return {"silent": self._silent, "last": self._last}
 
-    def sync(self, desk, extra=(), feed=None):
-        """Tell the desk what time it is. Raises Trouble when no server says so."""
+    def off_ms(self, now_ms):
+        """How much the clock may have run off since it was set, None where it was not, or now_ms went back."""
+        if self._last is None or now_ms < self._last[1]:
+            return None
+        return (now_ms - self._last[1]) * self._rtc_ppm // 1000000
+
+    def sync(self, desk, more=(), feed=None):
+        """Tell the desk what time it is, and return whether our clock was far off. Raises Trouble where nobody says."""
         reasons = []
-        for host in list(self.servers) + list(extra):
-            if self._silent.get(host, 0) > desk.now_ms():
-                reasons.append("%s wants no questions" % host)
-                continue
-            for _ in range(_TRIES):
-                got = _ask(host, desk)
-                if feed:
-                    feed()
-                if isinstance(got, sntp.Time):
-                    desk.synced(got.utc_ms, "ntp", got.uncertainty_s, got.at_ms)
-                    _set_clock(got.utc_ms + desk.now_ms() - got.at_ms)
-                    return got
-                if isinstance(got, sntp.Kiss):
-                    reasons.append("%s says %s" % (host, got.code))
-                    self._silent[host] = desk.now_ms() + (_RATE_MS if got.code == "RATE" else _NEVER_MS)
-                    break
+        doubted = None
+        for host in list(self._servers) + list(more):
+            got = self._ask(host, desk, feed)
+            if isinstance(got, sntp.Time):
+                if not self._contradicts(got, desk.now_ms()):
+                    self._take(got, desk)
+                    return False
+                doubted = doubted or got
+            elif isinstance(got, sntp.Kiss):
+                reasons.append("%s says %s" % (host, got.code))
             else:
                 reasons.append("%s: %s" % (host, got.reason))
-        raise Trouble("clock", reasons[0] if reasons else "no server is known")  # of the one that is configured
+        if doubted is None:
+            raise Trouble("clock", reasons[0] if reasons else "no server is known")  # of the one that is configured
+        self._take(doubted, desk)
+        return True
+
+    def _contradicts(self, got, now_ms):
+        off_ms = self.off_ms(now_ms)
+        if off_ms is None:
+            return False
+        ours_ms = self._last[0] + got.at_ms - self._last[1]
+        return abs(got.utc_ms - ours_ms) > off_ms + got.uncertainty_s * 1000 + _OFF_MS
+
+    def _take(self, got, desk):
+        desk.synced(got.utc_ms, "ntp", got.uncertainty_s, got.at_ms)
+        _set_clock(got.utc_ms + desk.now_ms() - got.at_ms)
+        now_ms = desk.now_ms()
+        self._last = [got.utc_ms + now_ms - got.at_ms, now_ms]
+
+    def _ask(self, host, desk, feed):
+        if self._silent.get(host, 0) > desk.now_ms():
+            return sntp.Useless("it wants no questions")
+        for _ in range(_TRIES):
+            got = _question(host, desk)
+            if feed:
+                feed()
+            if isinstance(got, sntp.Kiss):
+                self._silent[host] = desk.now_ms() + (_RATE_MS if got.code == "RATE" else _NEVER_MS)
+            if not isinstance(got, sntp.Useless):
+                break
+        return got
 
 
 def clock_is_set():
@@ -71,7 +104,7 @@ def _set_clock(utc_ms):
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, utc_ms % 1000 * 1000))
 
 
-def _ask(host, desk):
+def _question(host, desk):
     """One question; sntp.Time, sntp.Kiss or sntp.Useless."""
     one = None
     try:

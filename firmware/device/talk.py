@@ -39,6 +39,7 @@ class Talk:
         self._stream = None
         self._owed = Owed()
         self._live = True  # still to be sent
+        self._ages = False  # frames under way say how old they are, not when they were measured
         self.captured = 0  # readings
         self.heard = False  # the broker let us in
         self.acked = False
@@ -57,6 +58,8 @@ class Talk:
                         raise
                     self._carrier.lost(trouble)
                 self._hang_up()
+                if self._ages:  # they have grown older since; the desk offers them again
+                    self._client.forget()
                 self._pause(backoff.delay_ms(tries, self._carrier.chance()))
         finally:
             self._hang_up()
@@ -91,6 +94,7 @@ class Talk:
         me = self._client
         device = self._carrier.device
         me.subscribe((topics.topic(topics.ACK, device), topics.topic(topics.DOWN, device)), self._now())
+        self._turn_while(lambda: me.subscriptions)  # what the broker kept for us comes before its answer
         if self._live:
             self._publish(self._desk.newest(_LIVE))
             self._live = False
@@ -125,6 +129,7 @@ class Talk:
         frame, n = self._frame(readings)
         if frame is not None:
             topic = topics.topic(topics.RAW, self._carrier.device)
+            self._ages = self._ages or readings[0].time_s is None
             if self._client.publish(topic, frame, readings[:n], self._now()):
                 for reading in readings[:n]:
                     self._owed.add(reading.generation, reading.seq)

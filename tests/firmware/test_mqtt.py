@@ -444,6 +444,22 @@ class TestTime:
         assert len(session["synced"]) == 1
         assert session["faults"] == []
 
+    def test_a_server_that_is_wrong_is_outvoted(self, station: Station, cloud: Cloud) -> None:
+        station.run(deep=True)
+        station.chip.change(ntp={"ntp.test": {"offset_ms": 7_200_000}, "192.0.2.1": {}})
+        (session,) = station.run(deep=True, rtc_ppm=50_000)
+        assert [wrong_ms for _, wrong_ms, _ in session["synced"]] == [0]
+        assert session["faults"] == []
+
+    def test_a_single_server_that_contradicts_us_is_believed_and_that_is_said(
+        self, station: Station, cloud: Cloud
+    ) -> None:
+        station.run(deep=True)
+        station.chip.change(ntp={"ntp.test": {"offset_ms": 7_200_000}})
+        (session,) = station.run(deep=True, rtc_ppm=50_000)
+        assert [wrong_ms for _, wrong_ms, _ in session["synced"]] == [7_200_000]
+        assert session["faults"] == [["clock", "it was far off"]]
+
     def test_a_kiss_of_death_is_heeded(self, station: Station, cloud: Cloud) -> None:
         station.chip.change(ntp={"ntp.test": {"kiss": "RATE"}})
         sessions = station.run(sessions=3, rtc_ppm=50_000)
