@@ -32,6 +32,7 @@ from edge.lorawan.airtime import lora_us
 DAY_S = 86400
 DAYS_A_YEAR = 365.25
 PHY_OVERHEAD = 13  # MHDR, DevAddr, FCtrl, FCnt, FPort, MIC around a payload without MAC commands
+SLEEPS = ("deep", "light", "awake")
 _CELL_V = 3.7
 
 # parts: ((name, mAh a day), …), all of mah_day; awake_s: of each cycle; peak_ma: the largest current at a time
@@ -62,13 +63,18 @@ def wifi_mas(chip):
     return total_s * (chip.listen_ma + WIFI_SEND_SHARE * (chip.send_ma - chip.listen_ma)), total_s
 
 
-def budget(board, carrier, interval_s, sensors=(), sf=None, payload_bytes=0, sleep_ua=None):
-    """A Budget. `carrier` is "lorawan" (then sf and payload_bytes count) or "mqtt". Raises EnergyError."""
+def budget(board, carrier, interval_s, sensors=(), sf=None, payload_bytes=0, sleep="deep", sleep_ua=None):
+    """A Budget. `carrier` is "lorawan" (then sf and payload_bytes count) or "mqtt"; `sleep` as in the configuration.
+
+    `sleep_ua`: what the whole board takes in deep sleep, where it was measured. Raises EnergyError.
+    """
     known = _look("board", BOARDS, board)
     chip = CHIPS[known.chip]
     if carrier == "lorawan" and known.radio is None:
         raise EnergyError("%s has no LoRa radio" % board)
-    run_s = BOOT_S + IMPORT_S + WORK_S
+    if sleep not in SLEEPS:
+        raise EnergyError("unknown sleep '%s': one of %s" % (sleep, ", ".join(SLEEPS)))
+    run_s = WORK_S if sleep != "deep" else BOOT_S + IMPORT_S + WORK_S
     sensing_s, sensing_mas, idle_ua, sensors_peak_ma = _sensing(sensors)
     if carrier == "lorawan":
         radio = RADIOS[known.radio]
@@ -81,11 +87,15 @@ def budget(board, carrier, interval_s, sensors=(), sf=None, payload_bytes=0, sle
     if interval_s < awake_s:
         raise EnergyError("a cycle takes %.1f s, longer than the interval of %g s" % (awake_s, interval_s))
     asleep_ua = known.sleep_ua if sleep_ua is None else sleep_ua
-    if any(name in COUNTED_ASLEEP for name in sensors):
+    if sleep == "light":
+        asleep_ua += chip.light_ma * 1000
+    elif sleep == "awake":
+        asleep_ua += chip.wait_ma * 1000
+    elif any(name in COUNTED_ASLEEP for name in sensors):
         asleep_ua += chip.ulp_ua
     cycles = DAY_S / interval_s
     parts = (
-        ("asleep", asleep_ua / 1000 * DAY_S * (1 - awake_s / interval_s) / 3600),
+        ("between readings", asleep_ua / 1000 * DAY_S * (1 - awake_s / interval_s) / 3600),
         ("starting and working", cycles * run_s * chip.run_ma / 3600),
         ("sensors", (cycles * sensing_mas + idle_ua / 1000 * DAY_S) / 3600),
         ("waiting for sensors", cycles * sensing_s * chip.wait_ma / 3600),

@@ -6,20 +6,20 @@ The rule: a figure is a maker's (document and table named), somebody's measureme
 
 from collections import namedtuple
 
-# --- Chips: what the whole chip takes. 160 MHz, as MicroPython starts it.
-# run: one core busy, radio off; wait: idle between two ticks, radio off; listen, send: Wi-Fi receiving and sending.
-Chip = namedtuple("Chip", ("run_ma", "wait_ma", "ulp_ua", "listen_ma", "send_ma"))
+# --- Chips: what the whole chip takes. 160 MHz, as MicroPython starts it. run: one core busy, radio off; wait: idle
+# between two ticks, radio off; light: light sleep, same datasheets; listen, send: Wi-Fi receiving and sending.
+Chip = namedtuple("Chip", ("run_ma", "wait_ma", "light_ma", "ulp_ua", "listen_ma", "send_ma"))
 CHIPS = {
     # ESP32 datasheet v4: modem-sleep at 160 MHz 27 to 34 mA; ULP sensor pattern 100 µA; Wi-Fi receiving 95 to 100 mA,
     # 802.11b at 19.5 dBm 240 mA
-    "esp32": Chip(34, 27, 100, 100, 240),
+    "esp32": Chip(34, 27, 0.8, 100, 100, 240),
     # ESP32-S3 datasheet v1.3: modem-sleep at 160 MHz, one core busy, clocks on 54.6 mA; ULP sensor pattern 22 µA;
     # 802.11b at 21 dBm 340 mA, receiving 88 mA. wait: 31.7 mA measured on a DevKitM-1 at 3.3 V (lucidar.me, "Power
     # consumption of ESP32-S3-DevKitM-1")
-    "esp32s3": Chip(54.6, 31.7, 22, 88, 340),
+    "esp32s3": Chip(54.6, 31.7, 0.24, 22, 88, 340),
     # ESP32-C3 datasheet v1.4: modem-sleep at 160 MHz, clocks on 28 mA busy, 21 mA idle; 802.11b at 21 dBm 335 mA,
     # receiving 84 mA; there is no ULP, a pulse wakes the chip
-    "esp32c3": Chip(28, 21, 0, 84, 335),
+    "esp32c3": Chip(28, 21, 0.13, 0, 84, 335),
 }
 
 # --- Boards: chip, and µA that the whole board takes in deep sleep with rail, radio and OLED off.

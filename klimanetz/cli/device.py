@@ -5,7 +5,7 @@ What they do: `firmware.image` and `edge.energy`; here are words.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edge import energy, energy_figures
 from edge.lorawan.eu868 import DATA_RATES, data_rate, frm_payload_max
-from firmware import image
+from firmware import contents, image
 from firmware.frames import frame_bytes
 from klimanetz import __version__
 from klimanetz.failure import Failure, wrong_use
@@ -34,7 +34,7 @@ def _group() -> None:
 
 @app.command("image", epilog=IMAGE_EXAMPLE)
 def build_image(
-    board: Annotated[str, typer.Option(help="One of: " + ", ".join(image.boards()) + ".")],
+    board: Annotated[str, typer.Option(help="One of: " + ", ".join(contents.boards()) + ".")],
     config: Annotated[Path, typer.Option(metavar="FILE", help="The device's configuration, config.json.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to; its files/ is replaced.")],
     also: Annotated[
@@ -45,8 +45,8 @@ def build_image(
     """Compile what a device with this board and configuration needs, and nothing else."""
     try:
         built = image.build(board, image.read_config(config), out, __version__, _names(also))
-    except image.ImageError as error:
-        raise Failure(str(error), 2 if board not in image.boards() else 1) from None
+    except contents.ImageError as error:
+        raise Failure(str(error), 2 if board not in contents.boards() else 1) from None
     except OSError as error:
         raise Failure(f"{out} cannot be written: {error.strerror}") from None
     if as_json:
@@ -71,6 +71,7 @@ def show_energy(
     readings: Annotated[int, typer.Option(min=1, max=64, help="In a frame: the newest, and earlier ones along.")] = 2,
     sensors: Annotated[str, typer.Option(help="Chips: " + ", ".join(energy_figures.SENSORS) + ".")] = "sht4x",
     cell: Annotated[str, typer.Option(help="One of: " + ", ".join(energy_figures.CELLS) + ".")] = "18650",
+    sleep: Annotated[str, typer.Option(help="Between two readings: deep, light or awake.")] = "deep",
     sleep_ua: Annotated[
         float | None, typer.Option(min=0, help="µA of the whole board in deep sleep, where you have measured it.")
     ] = None,
@@ -81,46 +82,50 @@ def show_energy(
     try:
         known = energy_figures.BOARDS.get(board)
         carrier = radio or ("lorawan" if known is not None and known.radio else "mqtt")
-        if carrier not in image.CARRIERS:
+        if carrier not in contents.CARRIERS:
             raise wrong_use(f"there is no radio '{carrier}': use lorawan or mqtt")
         payload = _payload(sf, readings) if carrier == "lorawan" else 0
-        budget = energy.budget(board, carrier, interval, names, sf, payload, sleep_ua)
+        budget = energy.budget(board, carrier, interval, names, sf, payload, sleep, sleep_ua)
         lasts = energy.years(budget.mah_day, cell)
         strong = energy.too_strong(budget, cell)
     except energy.EnergyError as error:
         raise wrong_use(str(error)) from None
+    answer = {
+        "board": board,
+        "radio": carrier,
+        "interval_s": interval,
+        "sf": sf if carrier == "lorawan" else None,
+        "payload_bytes": payload or None,
+        "sensors": names,
+        "sleep": sleep,
+        "parts_mah_day": {name: round(mah, 4) for name, mah in budget.parts},
+        "mah_day": round(budget.mah_day, 4),
+        "awake_s": round(budget.awake_s, 2),
+        "peak_ma": round(budget.peak_ma, 1),
+        "cell": cell,
+        "years": round(lasts, 2),
+        "peak_too_strong": strong,
+    }
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "board": board,
-                    "radio": carrier,
-                    "interval_s": interval,
-                    "sf": sf if carrier == "lorawan" else None,
-                    "payload_bytes": payload or None,
-                    "sensors": names,
-                    "parts_mah_day": {name: round(mah, 4) for name, mah in budget.parts},
-                    "mah_day": round(budget.mah_day, 4),
-                    "awake_s": round(budget.awake_s, 2),
-                    "peak_ma": round(budget.peak_ma, 1),
-                    "cell": cell,
-                    "years": round(lasts, 2),
-                    "peak_too_strong": strong,
-                }
-            )
-        )
-        return
+        print(json.dumps(answer))
+    else:
+        _show(answer)
+
+
+def _show(answer: dict[str, Any]) -> None:
     table = Table("mAh a day", "", box=None, pad_edge=False)
     table.columns[0].justify = "right"
-    for name, mah in budget.parts:
+    for name, mah in answer["parts_mah_day"].items():
         table.add_row(f"{mah:.2f}", name)
-    table.add_row(f"{budget.mah_day:.2f}", "in all", style="bold")
+    table.add_row(f"{answer['mah_day']:.2f}", "in all", style="bold")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"\nAwake {budget.awake_s:.1f} s of every {interval} s, at most {budget.peak_ma:.0f} mA.")
-    console.print(f"A cell of the kind {cell} lasts {lasts:.1f} years at −10 °C.")
-    if strong:
-        limit = energy_figures.CELLS[cell].max_ma
+    console.print(
+        f"\nAwake {answer['awake_s']:.1f} s of every {answer['interval_s']} s, at most {answer['peak_ma']:.0f} mA."
+    )
+    console.print(f"A cell of the kind {answer['cell']} lasts {answer['years']:.1f} years, also at −10 °C.")
+    if answer["peak_too_strong"]:
+        limit = energy_figures.CELLS[answer["cell"]].max_ma
         console.print(f"Its peaks are more than the {limit} mA that this cell gives: add a capacitor, or take another.")
     console.print("Figures and sources: edge/energy_figures.py. Joins, retries and a backlog are not in it.")
 

@@ -10,7 +10,7 @@ import pytest
 from edge import energy
 from edge.energy import EnergyError, budget, too_strong, years
 from edge.energy_figures import BOARDS, CELLS, SENSORS
-from firmware.image import boards
+from firmware.contents import boards
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +38,7 @@ def test_one_cycle_by_hand() -> None:
     by_name = dict(found.parts)
     assert by_name["radio"] == pytest.approx(96 * radio_mas / 3600)
     assert by_name["starting and working"] == pytest.approx(96 * 2.5 * 54.6 / 3600)
-    assert by_name["asleep"] == pytest.approx(0.015 * 24 * (1 - awake_s / 900))
+    assert by_name["between readings"] == pytest.approx(0.015 * 24 * (1 - awake_s / 900))
     assert by_name["sensors"] == pytest.approx((96 * 0.35 * 0.009 + 0.08e-3 * 86400) / 3600)
     assert found.mah_day == pytest.approx(sum(by_name.values()))
     assert found.peak_ma == pytest.approx(31.7 + 47)
@@ -55,9 +55,17 @@ def test_it_grows_with_every_thing_that_costs() -> None:
             for sensors in ((), ("sht4x",), ("sht4x", "scd4x"), ("sht4x", "scd4x", "sps30"))
         ],
         [lora(sleep_ua=sleep).mah_day for sleep in (0, 15, 100, 11380)],
+        [lora(sleep=sleep, interval_s=60).mah_day for sleep in ("light", "deep", "awake")],
+        [lora(sleep=sleep, interval_s=900).mah_day for sleep in ("deep", "light", "awake")],
         [lora(sensors=("bme280",)).mah_day, lora(sensors=("bme280", "rain")).mah_day],
     ):
         assert all(less < more for less, more in pairwise(series)), series
+
+
+def test_who_does_not_sleep_deeply_does_not_start_anew() -> None:
+    assert lora(sleep="light").awake_s == pytest.approx(lora().awake_s - 2)
+    assert dict(lora(sleep="awake").parts)["between readings"] > 31.7 * 24 * 0.99
+    assert lora(sleep="light", sensors=("wind",)).mah_day < lora(sleep="light").mah_day + 0.9  # no ULP
 
 
 def test_sensors_warm_up_together() -> None:
@@ -96,6 +104,7 @@ def test_wifi_costs_more_than_lora() -> None:
     [
         ({"board": "arduino"}, "unknown board 'arduino': one of esp32_c3"),
         ({"sensors": ("bmp999",)}, "unknown sensor 'bmp999': one of battery"),
+        ({"sleep": "never"}, "unknown sleep 'never': one of deep, light, awake"),
         ({"board": "esp32_c3"}, "esp32_c3 has no LoRa radio"),
         ({"interval_s": 4}, r"a cycle takes 5\.1 s, longer than the interval of 4 s"),
         ({"interval_s": 60, "sensors": ("mhz19",)}, r"a cycle takes 65\.0 s, longer"),

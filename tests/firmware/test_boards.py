@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firmware.image import board_pins, boards
+from firmware.contents import board_pins, boards
 from firmware.pins import CHIPS, faults, used
 
 

@@ -17,6 +17,7 @@ from edge.lorawan.airtime import lora_us
 from edge.lorawan.duty import HOUR_MIN, DutyCycle
 from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payload_max, sub_band
 from firmware import device_table, image
+from firmware.contents import board_pins, boards
 from firmware.frames import frame_bytes, readings_in
 from firmware.pins import used
 from schemas.quantities import Quantity
@@ -43,10 +44,10 @@ def row(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def boards() -> str:
+def boards_table() -> str:
     rows = table("board", "chip", "radio", "buses", "battery", "rail", "pins that wake", "asleep, µA")
-    for name in image.boards():
-        pins = image.board_pins(name)
+    for name in boards():
+        pins = board_pins(name)
         names = list(dict.fromkeys(what for what, _ in used(pins) if re.fullmatch(r"[a-z0-9]+\d", what)))
         rows.append(
             row(
@@ -145,7 +146,7 @@ def energy_table() -> str:
 
 
 GENERATED = {
-    "boards": boards, "sensors": sensors, "frames": frames, "intervals": intervals, "energy": energy_table,
+    "boards": boards_table, "sensors": sensors, "frames": frames, "intervals": intervals, "energy": energy_table,
 }  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from firmware import image
-from firmware.image import ImageError, build, closure, read_config
+from firmware.contents import ImageError, board_pins, boards, closure
+from firmware.image import build, read_config
 from simulators.board.host import Chip
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -19,10 +19,7 @@ CONFIG = {
     "mqtt": {"interval_s": 900, "radio": "mqtt", "sensors": {"air": AIR}},
 }
 RADIOS = [
-    (board, radio)
-    for board in image.boards()
-    for radio in CONFIG
-    if radio == "mqtt" or image.board_pins(board).RADIO is not None
+    (board, radio) for board in boards() for radio in CONFIG if radio == "mqtt" or board_pins(board).RADIO is not None
 ]
 
 
