@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "tests": set(PACKAGES),
 }
 # Runs on a device: of the standard library only what MicroPython has, and of `schemas` only this half.
-DEVICE_HALF = ("quantities", "channels", "topics", "wire", "wire_fields", "wire_down", "bits")
+DEVICE_HALF = ("quantities", "channels", "topics", "wire", "wire_fields", "wire_down", "wire_status", "bits")
 ON_DEVICE = {
     "collections",
     "struct",
@@ -34,6 +34,12 @@ ON_DEVICE = {
     "gc",
     "micropython",
 }
+# Around the chip there is also its hardware, network and drivers (`lora` and `onewire` come with MicroPython's
+# library).
+AROUND_THE_CHIP = ON_DEVICE | {
+    "asyncio", "errno", "esp32", "lora", "machine", "network", "onewire", "random", "select", "socket", "ssl", "sys",
+    "tls", "vfs",
+}  # fmt: skip
 # A pure core: no socket, no clock, no chance, no settings. The shells around it are named.
 PURE = (
     "schemas", "edge", "gateway", "schemas/intervals.py", "cloud/judge.py", "cloud/calendar.py",
@@ -102,6 +108,21 @@ def test_what_runs_on_a_device_imports_only_what_a_device_has(path: Path) -> Non
         if top == "schemas" and module not in allowed_schemas:
             broken.append(shown(path, line, f"{module} is not for devices"))
         if top not in ("schemas", "edge") and top not in ON_DEVICE:
+            broken.append(shown(path, line, f"MicroPython has no {module}"))
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("path", modules("firmware/device"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_firmware_imports_only_what_a_device_has(path: Path) -> None:
+    allowed = {f"schemas.{name}" for name in DEVICE_HALF}
+    broken = []
+    for line, module, names in imports(path):
+        top = module.split(".")[0]
+        if top == "schemas" and not {module, *(f"{module}.{name}" for name in names)} & allowed:
+            broken.append(shown(path, line, f"{module} is not for devices"))
+        if top == "firmware" and not f"{module}.{names[0] if names else ''}".startswith("firmware.device."):
+            broken.append(shown(path, line, f"{module} is CPython's half of the firmware"))
+        if top not in PACKAGES and top not in AROUND_THE_CHIP:
             broken.append(shown(path, line, f"MicroPython has no {module}"))
     assert not broken, "\n".join(broken)
 

@@ -1,0 +1,208 @@
+"""docs/device.md says what the code does: its tables are computed here and compared, so bytes, airtime and energy cannot
+grow unseen.
+
+`python -m tests.firmware.test_device_docs` writes the computed ones into the page (`make docs`).
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import energy
+from edge.energy_figures import BOARDS, CELLS, CHIPS, RADIOS, SENSORS
+from edge.lorawan.airtime import lora_us
+from edge.lorawan.duty import HOUR_MIN, DutyCycle
+from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payload_max, sub_band
+from firmware import device_table, image
+from firmware.contents import board_pins, boards
+from firmware.frames import frame_bytes, readings_in
+from firmware.pins import used
+from schemas.quantities import Quantity
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "device.md"
+SFS = range(7, 13)
+FAIR_USE_S = 30
+REFERENCE = "heltec_v3"
+INTERVALS_S = (300, 600, 900, 1800, 3600)
+
+
+def block(name: str, text: str) -> str:
+    found = re.search(f"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, re.S)
+    assert found, name
+    return found[1]
+
+
+def table(*head: str) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+
+
+def row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def boards_table() -> str:
+    rows = table("board", "chip", "radio", "buses", "battery", "rail", "pins that wake", "asleep, µA")
+    for name in boards():
+        pins = board_pins(name)
+        names = list(dict.fromkeys(what for what, _ in used(pins) if re.fullmatch(r"[a-z0-9]+\d", what)))
+        rows.append(
+            row(
+                f"`{name}`",
+                pins.CHIP,
+                pins.RADIO or "Wi-Fi",
+                ", ".join(f"`{bus}`" for bus in names),
+                "yes" if pins.BATTERY else "",
+                "yes" if pins.SENSOR_POWER else "",
+                ", ".join(map(str, pins.PULSE)),
+                f"{BOARDS[name].sleep_ua:,}",
+            )
+        )
+    return "\n".join(rows) + "\n"
+
+
+def sensors() -> str:
+    rows = table("chip", "measuring, mA", "for, s", "between, µA", "supply, V")
+    rows += [row(f"`{name}`", s.active_ma, s.active_s, f"{s.idle_ua:,}", s.volts) for name, s in SENSORS.items()]
+    return "\n".join(rows) + "\n"
+
+
+def numbers_of_readings(sf: int) -> list[int]:
+    most = readings_in(limit(sf))
+    return [n for n in (1, 2, 4) if n < most] + [most]
+
+
+def limit(sf: int) -> int:
+    dr = data_rate(sf, 125000)
+    assert dr is not None
+    return frm_payload_max(dr)
+
+
+def air_us(sf: int, payload: int) -> int:
+    return lora_us(payload + energy.PHY_OVERHEAD, sf)
+
+
+def frames() -> str:
+    rows = table("SF", "readings a frame", "bytes", "air, ms", "bytes a reading", "air a reading, ms", "mAh a reading")
+    board = BOARDS[REFERENCE]
+    for sf in SFS:
+        for n in numbers_of_readings(sf):
+            size = frame_bytes(n)
+            mas, _ = energy.uplink_mas(CHIPS[board.chip], RADIOS[board.radio], sf, size)
+            air_ms = air_us(sf, size) / 1000
+            rows.append(
+                row(sf, n, size, f"{air_ms:,.0f}", f"{size / n:.1f}", f"{air_ms / n:,.0f}", f"{mas / 3600 / n:.4f}")
+            )
+    return "\n".join(rows) + "\n"
+
+
+def duty_s(sf: int, payload: int) -> int:
+    """Seconds between two frames that our ledger always allows on the default channels."""
+    hour_us = sub_band(DEFAULT_CHANNELS[0][0]).duty_permille * 3600 * 1000
+    return math.ceil((HOUR_MIN + 1) * 60 / (hour_us // air_us(sf, payload)))
+
+
+def fair_s(sf: int, payload: int) -> int:
+    return math.ceil(air_us(sf, payload) / 1e6 * 86400 / FAIR_USE_S)
+
+
+def duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60:02d} s"
+
+
+def intervals() -> str:
+    rows = table("SF", "readings a frame", "duty cycle", "fair use", "a reading each, fair use")
+    for sf in SFS:
+        for n in sorted({1, 2, readings_in(limit(sf))}):
+            size = frame_bytes(n)
+            fair = fair_s(sf, size)
+            rows.append(row(sf, n, duration(duty_s(sf, size)), duration(fair), duration(math.ceil(fair / n))))
+    return "\n".join(rows) + "\n"
+
+
+def cases() -> Iterator[tuple[str, int | None]]:
+    yield from ((f"SF{sf}", sf) for sf in (7, 9, 10, 12))
+    yield "Wi-Fi", None
+
+
+def energy_table() -> str:
+    cells = ("18650", "D-LiSOCl2")
+    rows = table("every", "radio", "awake, s", "mAh a day", *(f"{cell}, years" for cell in cells))
+    payload = frame_bytes(2)
+    for interval_s in INTERVALS_S:
+        for name, sf in cases():
+            found = energy.budget(
+                REFERENCE, "lorawan" if sf else "mqtt", interval_s, ("sht4x",), sf, payload if sf else 0
+            )
+            years = [f"{energy.years(found.mah_day, cell):.1f}" for cell in cells]
+            years = [f"{y}*" if energy.too_strong(found, cell) else y for y, cell in zip(years, cells, strict=True)]
+            shown = f"({name})" if sf and interval_s < fair_s(sf, payload) else name
+            every = f"{interval_s // 60} min"
+            rows.append(row(every, shown, f"{found.awake_s:.1f}", f"{found.mah_day:.2f}", *years))
+    return "\n".join(rows) + "\n\n\\* with a capacitor beside the cell\n"
+
+
+GENERATED = {
+    "boards": boards_table, "sensors": sensors, "frames": frames, "intervals": intervals, "energy": energy_table,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_table_is_what_the_code_gives(name: str) -> None:
+    assert block(name, PAGE.read_text()) == GENERATED[name](), "`make docs` writes it; look at what has grown"
+
+
+@pytest.mark.parametrize("sf", SFS)
+def test_the_shortest_interval_is_allowed_and_none_shorter(sf: int) -> None:
+    """With the device's own ledger, for a day."""
+    frequency_hz, size = DEFAULT_CHANNELS[0][0], frame_bytes(2)
+    used_us = air_us(sf, size)
+
+    def refused(interval_s: float) -> int:
+        duty, count = DutyCycle(), 0
+        for i in range(int(4 * 3600 / interval_s)):
+            now_s = int(i * interval_s)
+            if duty.allows(frequency_hz, used_us, now_s):
+                duty.sent(frequency_hz, used_us, now_s)
+            else:
+                count += 1
+        return count
+
+    assert refused(duty_s(sf, size)) == 0
+    assert refused(duty_s(sf, size) * 0.9) > 0
+
+
+def test_no_frame_is_larger_than_its_data_rate_carries() -> None:
+    for sf in SFS:
+        most = readings_in(limit(sf))
+        assert frame_bytes(most) <= limit(sf) < frame_bytes(most + 1)
+    assert {rate.sf for rate in DATA_RATES if rate.bw_hz == 125000} == set(SFS)
+
+
+def test_what_the_page_says_of_the_image() -> None:
+    text = " ".join(PAGE.read_text().split())
+    words = {5: "five", 21: "twenty-one"}
+    said = f"reads {words[len(device_table.COLUMNS)]} of the table's {words[len(Quantity._fields)]} columns"
+    assert said in text
+    for name, version in (image.LORA_SYNC, *image.LORA_PACKAGES.values()):
+        assert f"{name}@{version}" in text
+    for chip in SENSORS:
+        assert f"`{chip}`" in text
+    for cell in ("18650", "D-LiSOCl2"):
+        assert cell in CELLS
+
+
+def write() -> None:
+    """The computed tables into the page."""
+    page = PAGE.read_text()
+    for name, make in GENERATED.items():
+        old = f"<!-- {name} -->\n{block(name, page)}<!-- /{name} -->"
+        page = page.replace(old, f"<!-- {name} -->\n{make()}<!-- /{name} -->")
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    write()
