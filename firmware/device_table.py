@@ -4,14 +4,18 @@ The rule: made from the one table when an image is built, never written by hand,
 format, channels and configuration run on it unchanged. Labels, codes and vocabularies are for the cloud.
 """
 
+from schemas import quantities
 from schemas.quantities import QUANTITIES
 
-COLUMNS = ("name", "wire_id", "steps", "low", "bits")  # what schemas.wire_fields and schemas.channels read
+# What schemas.wire_fields and schemas.channels read, edge.averaging, and edge.station.
+COLUMNS = ("name", "wire_id", "steps", "low", "bits", "kind", "minimum", "maximum", "step_minute")
+KINDS = ("MEAN", "MAXIMUM", "SUM", "VECTOR", "ENERGY", "COUNTER")
 
 _HEAD = '''"""Generated from schemas/quantities.py: the columns that a device reads."""
 
 from collections import namedtuple
 
+%s
 Quantity = namedtuple("Quantity", %r)
 QUANTITIES = (
 %s
@@ -24,4 +28,5 @@ BY_WIRE_ID = {q.wire_id: q for q in QUANTITIES}
 def source() -> str:
     """The module's text."""
     rows = [f"    Quantity({', '.join(repr(getattr(q, column)) for column in COLUMNS)})," for q in QUANTITIES]
-    return _HEAD % (COLUMNS, "\n".join(rows))
+    kinds = "\n".join(f"{name} = {getattr(quantities, name)!r}" for name in KINDS)
+    return _HEAD % (kinds, COLUMNS, "\n".join(rows))
