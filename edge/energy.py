@@ -74,6 +74,8 @@ def budget(board, carrier, interval_s, sensors=(), sf=None, payload_bytes=0, sle
         raise EnergyError("%s has no LoRa radio" % board)
     if sleep not in SLEEPS:
         raise EnergyError("unknown sleep '%s': one of %s" % (sleep, ", ".join(SLEEPS)))
+    if sleep == "deep" and "wind" in sensors and not chip.ulp_ua:
+        raise EnergyError("%s has no ULP, each turn of the wind would wake it: take sleep 'light'" % known.chip)
     run_s = WORK_S if sleep != "deep" else BOOT_S + IMPORT_S + WORK_S
     sensing_s, sensing_mas, idle_ua, sensors_peak_ma = _sensing(sensors)
     if carrier == "lorawan":

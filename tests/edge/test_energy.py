@@ -10,7 +10,7 @@ import pytest
 from edge import energy
 from edge.energy import EnergyError, budget, too_strong, years
 from edge.energy_figures import BOARDS, CELLS, SENSORS
-from firmware.contents import boards
+from firmware.contents import boards, drivers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +105,7 @@ def test_wifi_costs_more_than_lora() -> None:
         ({"board": "arduino"}, "unknown board 'arduino': one of esp32_c3"),
         ({"sensors": ("bmp999",)}, "unknown sensor 'bmp999': one of battery"),
         ({"sleep": "never"}, "unknown sleep 'never': one of deep, light, awake"),
+        ({"board": "esp32_c3", "carrier": "mqtt", "sensors": ("wind",)}, "esp32c3 has no ULP, each turn of the wind"),
         ({"board": "esp32_c3"}, "esp32_c3 has no LoRa radio"),
         ({"interval_s": 4}, r"a cycle takes 5\.1 s, longer than the interval of 4 s"),
         ({"interval_s": 60, "sensors": ("mhz19",)}, r"a cycle takes 65\.0 s, longer"),
@@ -122,6 +123,7 @@ def test_an_unknown_cell_is_said() -> None:
 
 def test_the_tables_are_whole() -> None:
     assert set(BOARDS) == set(boards())
+    assert set(drivers()) <= set(SENSORS)
     assert all(0 < cell.usable <= 1 and 0 <= cell.yearly_loss < 1 for cell in CELLS.values())
     assert all(sensor.active_s >= 0 and sensor.volts in (3.3, 5.0) for sensor in SENSORS.values())
     source = (ROOT / "edge" / "energy_figures.py").read_text()

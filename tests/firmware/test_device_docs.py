@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payl
 from firmware import device_table, image
 from firmware.contents import board_pins, boards
 from firmware.frames import frame_bytes, readings_in
-from firmware.pins import used
 from schemas.quantities import Quantity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,23 +45,30 @@ def row(*cells: object) -> str:
 
 
 def boards_table() -> str:
-    rows = table("board", "chip", "radio", "buses", "battery", "rail", "pins that wake", "asleep, µA")
+    rows = table("board", "chip", "radio", "buses and their GPIOs", "battery", "rail", "asleep, µA")
     for name in boards():
         pins = board_pins(name)
-        names = list(dict.fromkeys(what for what, _ in used(pins) if re.fullmatch(r"[a-z0-9]+\d", what)))
         rows.append(
             row(
                 f"`{name}`",
                 pins.CHIP,
                 pins.RADIO or "Wi-Fi",
-                ", ".join(f"`{bus}`" for bus in names),
+                "; ".join(wiring(pins)),
                 "yes" if pins.BATTERY else "",
                 "yes" if pins.SENSOR_POWER else "",
-                ", ".join(map(str, pins.PULSE)),
                 f"{BOARDS[name].sleep_ua:,}",
             )
         )
     return "\n".join(rows) + "\n"
+
+
+def wiring(pins: Any) -> Iterator[str]:
+    """Each bus with what it is soldered to."""
+    for kind, roles in (("I2C", ("SDA", "SCL")), ("UART", ("TX", "RX"))):
+        for n, pair in enumerate(getattr(pins, kind)):
+            yield f"`{kind.lower()}{n}` " + " ".join(f"{role} {pin}" for role, pin in zip(roles, pair, strict=True))
+    for kind in ("ONEWIRE", "ADC", "PULSE"):
+        yield from (f"`{kind.lower()}{n}` {pin}" for n, pin in enumerate(getattr(pins, kind)))
 
 
 def sensors() -> str:
