@@ -27,7 +27,7 @@ def main():
     mount()
     script = sys.argv[1]
     folder = script[: script.rfind("/") + 1] or os.getcwd()
-    sys.path.insert(0, folder)
+    sys.path[0] = folder  # in place of the folder of this file, whose modules have the names of the chip's
     with open(script) as file:
         code = file.read()
     try:
