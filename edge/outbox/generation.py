@@ -1,7 +1,7 @@
 """Which generation a device counts in after a start. Pure.
 
-The rule: `(device, generation, seq)` is one reading for ever. The count goes on wherever the outbox still holds its last
-reading; where it does not, or where readings were counted that flash did not take, the generation rises by one.
+The rule: `(device, generation, seq)` is one reading for ever. The count goes on wherever the outbox still holds its
+last reading; where it does not, or where readings were counted that flash did not take, the generation rises by one.
 """
 
 

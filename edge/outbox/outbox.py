@@ -1,8 +1,8 @@
 """The outbox over a folder of files: segments of readings, and what of them the cloud has stored.
 
 The rule: a reading is on flash before anything is made of it, and leaves it when the cloud has stored it, or when there
-is no more room: then the oldest segment goes first, and what was lost with it is counted. State is written before a file
-is removed, so that a power cut between the two counts nothing twice. A segment is one file, only ever appended to.
+is no more room: then the oldest segment goes first, and what was lost with it is counted. State is written before a
+file is removed, so that a power cut between the two counts nothing twice. A segment is one file, only appended to.
 
 `files`: `read(name)`, `append(name, data)`, `write(name, data)` (the whole or nothing), `remove(name)`, `list()`; they
 raise OSError. Wear: one append a reading, and a small `write` a day or an acknowledgement.

@@ -1,8 +1,8 @@
 """Where a device keeps what must outlive its power: files, NVS, and the memory of the RTC that outlives only sleep.
 
-The rule: `Files.write` and `Nvs.set` are durable when they return and are done as a whole or not at all: a new file takes
-the place of the old one (littlefs renames atomically), and NVS has its own log. What comes back from RTC memory is
-checked by length and CRC, so that a brownout gives nothing rather than rubbish.
+The rule: `Files.write` and `Nvs.set` are durable when they return and are done as a whole or not at all: a new file
+takes the place of the old one (littlefs renames atomically), and NVS has its own log. What comes back from RTC memory
+is checked by length and CRC, so that a brownout gives nothing rather than rubbish.
 """
 
 import json
