@@ -138,16 +138,22 @@ def _sensor(name, given, chips, buses, taken):
         raise ConfigError("%s.place: %r is none, like 30cm" % (where, sensor["place"]))
     for quantity in list(sensor["only"] or ()) + list(sensor["as"] or ()):
         if quantity not in chip.quantities:
-            raise ConfigError("%s: %s measures %s, not %s" % (where, sensor["chip"], ", ".join(chip.quantities), quantity))
+            raise ConfigError(
+                "%s: %s measures %s, not %s" % (where, sensor["chip"], ", ".join(chip.quantities), quantity)
+            )
     for quantity in (sensor["as"] or {}).values():
         if quantity not in BY_NAME:
             raise ConfigError("%s.as: %r is no quantity" % (where, quantity))
     for option in sensor["options"] or ():
         if option not in chip.options:
-            raise ConfigError("%s.options: %r is none of %s" % (where, option, ", ".join(sorted(chip.options)) or "none"))
+            raise ConfigError(
+                "%s.options: %r is none of %s" % (where, option, ", ".join(sorted(chip.options)) or "none")
+            )
     for channel in channels_of(sensor, chip).values():
         if channel in taken:
-            raise ConfigError("%s measures %s, and so does %s: give one of them a place" % (name, channel, taken[channel]))
+            raise ConfigError(
+                "%s measures %s, and so does %s: give one of them a place" % (name, channel, taken[channel])
+            )
         taken[channel] = name
     return sensor
 

@@ -2,7 +2,8 @@
 
 Our own frames carry both. A device of another make gets (join session, frame counter, position in the frame), and its
 time is the frame's own, else the network's, else our clock at reception. What no codec can read is `undecoded` with
-the reason, never nothing; values without a channel of ours are `unmapped`.
+the reason, never nothing; values without a channel of ours are `unmapped`. A status of our own devices (port 3) is no
+reading: it becomes a note of the device's health.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,16 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from gateway.codecs.codec import CodecError, Decoded
+from gateway.codecs.klimanetz import NAME as OWN_CODEC
 from gateway.codecs.registry import codec
+from gateway.health import Note
 from gateway.networks.mapping import Unmapped
 from gateway.spool import Undecoded
 from schemas.models import Link, Reading, TimeSource
 from schemas.readings import to_readings
+from schemas.wire_fields import WireError
+from schemas.wire_status import STATUS_PORT, as_object
+from schemas.wire_status import decode as decode_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Read:
     readings: tuple[Reading, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
     undecoded: Undecoded | None = None
+    notes: tuple[Note, ...] = ()  # what the device says of its own health
 
 
 NOTHING = Read()
@@ -47,6 +54,8 @@ NOTHING = Read()
 
 def decode(payload: Payload) -> Read:
     """Readings with a time, or why there are none."""
+    if payload.codec == OWN_CODEC and payload.fport == STATUS_PORT:
+        return _status(payload)
     received = payload.time or datetime.fromtimestamp(payload.received_ms / 1000, UTC)
     try:
         decoded = codec(payload.codec).decode(payload.data, payload.fport)
@@ -59,6 +68,15 @@ def decode(payload: Payload) -> Read:
     if not readings:
         return Read((), unmapped, undecoded(payload, "no value that we have a channel for"))
     return Read(tuple(_identified(reading, payload) for reading in readings), unmapped)
+
+
+def _status(payload: Payload) -> Read:
+    try:
+        report = as_object(decode_status(payload.data))
+    except WireError as error:
+        return Read(undecoded=undecoded(payload, "not a status: %s" % error))
+    time_ms = round(payload.time.timestamp() * 1000) if payload.time else payload.received_ms
+    return Read(notes=(Note(via=payload.link.via or "", time_ms=time_ms, report=report),))
 
 
 def _identified(reading: Reading, payload: Payload) -> Reading:

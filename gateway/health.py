@@ -3,7 +3,8 @@
 A note is what one event says; the state is what all of them said, a plain dictionary that is kept as JSON and published
 as `schemas.models.Status`. An older note never takes the place of a newer one, whatever order they come in. Errors are
 counted by their code. The state says "urgent" where somebody may be waiting for it: a join, an error that this device
-did not have before; everything else may wait a minute. docs/networks.md explains the keys.
+did not have before, its own word that something broke or was done; everything else may wait a minute. docs/networks.md
+explains the keys.
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Note:
     power: Power | None = None
     delivery: Delivery | None = None
     trouble: Trouble | None = None
+    report: State | None = None  # what one of our own devices says of itself: schemas.wire_status.as_object
 
 
 def apply(state: State, note: Note) -> tuple[State, bool]:
@@ -67,6 +69,8 @@ def apply(state: State, note: Note) -> tuple[State, bool]:
         urgent = True
     if note.power and _is_newer(state.get("status_time"), note):
         after |= _power(after, note.power) | {"status_time": utc_text_ms(note.time_ms)}
+    if note.report is not None and _is_newer(state.get("reported"), note):
+        urgent |= _reported(after, note.report, note)
     if note.delivery:
         _deliver(after, note.delivery, note)
     if note.trouble:
@@ -95,6 +99,17 @@ def _power(state: State, power: Power) -> State:
     if power.margin_db is not None:
         known["margin_db"] = power.margin_db
     return known
+
+
+def _reported(state: State, report: State, note: Note) -> bool:
+    """Whether somebody may be waiting: a command is answered, or what is broken has changed.
+
+    The newest answer stays until there is another; everything else is as the device says it now.
+    """
+    answer, faults = state.get("answer"), state.get("faults", [])
+    state.pop("battery", None)
+    state |= report | {"reported": utc_text_ms(note.time_ms)}
+    return state.get("answer") != answer or state["faults"] != faults
 
 
 def _deliver(state: State, delivery: Delivery, note: Note) -> None:

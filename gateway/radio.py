@@ -27,7 +27,10 @@ from gateway.spool import GWMP, Input, Spool, Undecoded
 from gateway.unread import UnreadPayloads
 
 RETRY_MS = 5000  # after the spool could not be written
-_NORMAL = {Outcome.READINGS, Outcome.UNDECODED, Outcome.EMPTY, Outcome.JOIN, Outcome.NOT_FOR_US, Outcome.RETRANSMISSION}
+_NORMAL = {
+    Outcome.READINGS, Outcome.STATUS, Outcome.UNDECODED, Outcome.EMPTY, Outcome.JOIN, Outcome.NOT_FOR_US,
+    Outcome.RETRANSMISSION,
+}  # fmt: skip
 _log = logging.getLogger(__name__)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from gateway.counters import Faults, GatewayCounters, note_read
 from gateway.database import Database
 from gateway.decode import Payload, Read, decode
+from gateway.health_store import HealthStore
 from gateway.ports import DeviceDirectory
 from gateway.spool import Spool, Undecoded
 from schemas.channels import is_name
@@ -32,6 +33,7 @@ class UnreadPayloads:
         self._db = database
         self._spool = spool
         self._directory = directory
+        self._health = HealthStore(database)
         self._counters = counters
         self._faults = faults
         self._strangers: OrderedDict[str, int] = OrderedDict()  # DevEUI -> when the cloud was told
@@ -72,6 +74,8 @@ class UnreadPayloads:
             new = self._spool.add(reading for read in reads for reading in read.readings)
             self._spool.forget_undecoded([row for row, _ in rows])
             for read, (_, one) in zip(reads, rows, strict=True):
+                for note in read.notes:
+                    self._health.note(device.device, note)
                 if read.undecoded:
                     self._spool.add_undecoded(replace(read.undecoded, link=one.link))
         self._counters.readings += new

@@ -68,6 +68,20 @@ EXAMPLES: dict[str, list[Any]] = {
             "margin_db": 9,
             "errors": {"UPLINK_F_CNT_RESET": 2},
         },
+        {
+            "online": True,
+            "firmware": "1.0.0",
+            "config": 48879,
+            "uptime_s": 259200,
+            "boots": 3,
+            "reset": "sleep",
+            "waiting": 12,
+            "forgotten": 0,
+            "free_heap": 81234,
+            "battery": 3.91,
+            "faults": [{"sensor": "soil-30", "fault": "crc"}],
+            "answer": {"reference": 41394, "ok": True, "detail": ""},
+        },
     ],
     "Unread": [
         {

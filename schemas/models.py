@@ -204,10 +204,26 @@ class LastDownlink(BaseModel):
     reference: str | None = None
 
 
+class DeviceFault(BaseModel):
+    """A sensor, or a part of the station ("" is the station itself), that is in trouble: schemas.wire_status.FAULTS."""
+
+    sensor: str
+    fault: str
+
+
+class DeviceAnswer(BaseModel):
+    """What one of our devices says to a command: `reference` names the command (docs/wire.md)."""
+
+    reference: Annotated[int, Strict(), Field(ge=0, lt=2**16)]
+    ok: bool
+    detail: str = ""
+
+
 class Status(BaseModel):
     """A device's or gateway's own state, retained; `online: false` is its last will.
 
-    Of a LoRaWAN device it is what its network knows of it (docs/networks.md); any key but `online` may be missing.
+    Of a LoRaWAN device it is what its network knows of it (docs/networks.md), and what one of our own says of itself
+    (docs/wire.md, port 3), which devices on MQTT say under the same keys; any key but `online` may be missing.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -224,3 +240,17 @@ class Status(BaseModel):
     last_downlink: LastDownlink | None = None
     errors: dict[str, Count] | None = Field(default=None, description="How many by code")
     last_error: LastError | None = None
+    reported: Time | None = Field(default=None, description="When the device said what follows, over LoRaWAN")
+    firmware: str | None = None
+    config: Annotated[int, Field(ge=0, lt=2**16)] | None = Field(
+        default=None, description="Check sum of the configuration in use"
+    )
+    uptime_s: Count | None = None
+    boots: Count | None = Field(default=None, description="Power-ups, ever")
+    reset: str | None = Field(default=None, description="Why it started last: schemas.wire_status.RESETS")
+    waiting: Count | None = Field(default=None, description="Readings in its outbox")
+    forgotten: Count | None = Field(default=None, description="Readings that left it before they were stored, ever")
+    free_heap: Count | None = None
+    battery: FiniteFloat | None = Field(default=None, description="V")
+    faults: list[DeviceFault] | None = None
+    answer: DeviceAnswer | None = Field(default=None, description="To the newest command that it answered")

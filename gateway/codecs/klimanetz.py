@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from gateway.codecs.codec import CodecError, Decoded
 from schemas.wire import WireError, WireReading, decode, encode, status_names
 
+NAME = "klimanetz"
 NO_PORT, READINGS_PORT, BACKLOG_PORT = 0, 1, 2  # over MQTT there is no port
 
 
 class Klimanetz:
     """The binary wire format."""
 
-    name = "klimanetz"
+    name = NAME
 
     def decode(self, payload: bytes, fport: int) -> list[Decoded]:
         """The readings of a frame. Raises CodecError."""

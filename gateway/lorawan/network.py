@@ -33,6 +33,7 @@ class Outcome(StrEnum):
 
     READINGS = "readings"
     UNDECODED = "undecoded"
+    STATUS = "status"  # of one of our own devices
     EMPTY = "empty"  # genuine, without a payload for us
     JOIN = "join"
     JOIN_REFUSED = "join_refused"
@@ -173,8 +174,8 @@ class Network:
             reception.received_ms, _link(reception, session, opened.fcnt, opened.fport),
         )  # fmt: skip
         read = decode(payload)
-        outcome = Outcome.UNDECODED if read.undecoded else Outcome.READINGS
-        return Handled(outcome, device.device, "frame %d" % opened.fcnt, read, downlink, notes)
+        outcome = Outcome.UNDECODED if read.undecoded else Outcome.STATUS if read.notes else Outcome.READINGS
+        return Handled(outcome, device.device, "frame %d" % opened.fcnt, read, downlink, notes + read.notes)
 
     def _again(
         self, key: str, device: Device, session: Session, opened: server.Retransmission, frame: frames.DataFrame,

@@ -22,7 +22,7 @@ import orjson
 from gateway.decode import Payload
 from gateway.networks import chirpstack_v3
 from gateway.networks.channel_table import NO_TABLE, ChannelTable
-from gateway.networks.chirpstack_notes import NOTES, event_note
+from gateway.networks.chirpstack_notes import NOTES, VIA, event_note
 from gateway.networks.downlinks import NetworkKind, Route
 from gateway.networks.event import (
     Event,
@@ -32,6 +32,7 @@ from gateway.networks.event import (
     first_time,
     link,
     number,
+    own_notes,
     raw_bytes,
     read_uplink,
     reception,
@@ -100,7 +101,8 @@ def uplink(
     frame = map_frame(
         decoder_output(body.get("object"), "object"), reception(payload), channels.names((codec, *profiles))
     )
-    return Event(UP, name, read_uplink(payload, frame, body), route=route)
+    read = read_uplink(payload, frame, body)
+    return Event(UP, name, read, own_notes(read, payload, VIA), route)
 
 
 def _dev_eui(body: dict[str, Any], default: str) -> str:

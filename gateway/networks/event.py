@@ -56,7 +56,7 @@ def refused(kind: str, device: str, received_ms: int, payload: bytes, reason: st
 def read_uplink(payload: Payload, frame: Frame, event: dict[str, Any]) -> Read:
     """The readings of an uplink. `event` is kept where it has no bytes of the device."""
     tried = decode(payload) if payload.codec and payload.data else NOTHING
-    if tried.readings:
+    if tried.readings or tried.notes:
         return tried
     if frame.entries:
         return Read(tuple(_reading(payload, entry) for entry in frame.entries), frame.unmapped)
@@ -69,6 +69,12 @@ def read_uplink(payload: Payload, frame: Frame, event: dict[str, Any]) -> Read:
     reason += ", and the network's decoder gave no value that we know" if frame.unmapped else ""
     kept = replace(undecoded(payload, reason), payload=payload.data or json.dumps(event).encode())
     return Read((), tried.unmapped + frame.unmapped, kept)
+
+
+def own_notes(read: Read, payload: Payload, via: str) -> tuple[Note, ...]:
+    """What one of our own devices says of itself, as this network's word."""
+    time_ms = note_ms(payload.time, payload.received_ms)
+    return tuple(replace(note, via=via, time_ms=time_ms) for note in read.notes)
 
 
 def _reading(payload: Payload, entry: Entry) -> Reading:

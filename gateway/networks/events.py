@@ -90,7 +90,7 @@ class Events:
             self._health.note(event.device, note)
         if event.route and event.device:
             self._routes.keep(event.device, event.route)
-        if event.read.readings:
+        if event.read.readings or event.read.notes:
             self._tell.heard(event.device, received_ms, elsewhere=True)
         return self._spool.add(event.read.readings)
 

@@ -35,6 +35,7 @@ from gateway.networks.event import (
     first_time,
     link,
     number,
+    own_notes,
     raw_bytes,
     read_uplink,
     reception,
@@ -48,7 +49,7 @@ from gateway.networks.event import (
 from gateway.networks.history import Frame, map_frame, merged
 from gateway.networks.mapping import Names
 from gateway.networks.normalized import normalized_frame
-from gateway.networks.things_stack_notes import DOWNLINKS, event_note, uplink_notes
+from gateway.networks.things_stack_notes import DOWNLINKS, VIA, event_note, uplink_notes
 from gateway.ports import DeviceDirectory
 from schemas.models import Link
 
@@ -104,7 +105,8 @@ def uplink(
     model = text(version.get("model_id"))
     names = channels.names((codec, "%s/%s" % (text(version.get("brand_id")), model), model))
     read = read_uplink(payload, _frame(message, reception(payload), names), body)
-    return Event(UP, name, read, uplink_notes(message, time, received_ms), route)
+    notes = uplink_notes(message, time, received_ms) + own_notes(read, payload, VIA)
+    return Event(UP, name, read, notes, route)
 
 
 def _device(body: dict[str, Any], directory: DeviceDirectory, default: str) -> tuple[str, str]:
