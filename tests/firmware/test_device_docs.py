@@ -18,10 +18,12 @@ import pytest
 
 from edge import energy
 from edge.config import LORAWAN, MQTT, REQUIRED, SENSOR, TOP, WIFI, Key
-from edge.energy_figures import BOARDS, CELLS, CHIPS, RADIOS, SENSORS
+from edge.energy_figures import BOARDS, CELLS, RADIOS, SENSORS
+from edge.energy_figures import CHIPS as PROCESSORS
 from edge.lorawan.airtime import lora_us
 from edge.lorawan.duty import HOUR_MIN, DutyCycle
 from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payload_max, sub_band
+from edge.sensors.chips import CHIPS
 from firmware import device_table, image
 from firmware.contents import board_pins, boards, drivers
 from firmware.frames import frame_bytes, readings_in
@@ -78,8 +80,27 @@ def wiring(pins: Any) -> Iterator[str]:
 
 
 def sensors() -> str:
-    rows = table("chip", "measuring, mA", "for, s", "between, µA", "supply, V")
-    rows += [row(f"`{name}`", s.active_ma, s.active_s, f"{s.idle_ua:,}", s.volts) for name, s in SENSORS.items()]
+    rows = table("chip", "bus", "measures", "ready after, s", "mA", "for, s", "between, µA", "supply, V", "options")
+    for name, chip in CHIPS.items():
+        cost = SENSORS[name]
+        where = ", ".join([chip.bus] if isinstance(chip.bus, str) else chip.bus)
+        if chip.addresses:
+            where += " (" + ", ".join(f"{address}" for address in chip.addresses) + ")"
+        measures, options = (", ".join(f"`{one}`" for one in some) for some in (chip.quantities, chip.options))
+        ready = f"{chip.warm_up_ms / 1000:g}"
+        rows.append(
+            row(
+                f"`{name}`",
+                where,
+                measures,
+                ready,
+                cost.active_ma,
+                cost.active_s,
+                f"{cost.idle_ua:,}",
+                cost.volts,
+                options,
+            )
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -164,7 +185,7 @@ def frames() -> str:
     for sf in SFS:
         for n in numbers_of_readings(sf):
             size = frame_bytes(n)
-            mas, _ = energy.uplink_mas(CHIPS[board.chip], RADIOS[board.radio], sf, size)
+            mas, _ = energy.uplink_mas(PROCESSORS[board.chip], RADIOS[board.radio], sf, size)
             air_ms = air_us(sf, size) / 1000
             rows.append(
                 row(sf, n, size, f"{air_ms:,.0f}", f"{size / n:.1f}", f"{air_ms / n:,.0f}", f"{mas / 3600 / n:.4f}")
@@ -208,7 +229,7 @@ def energy_table() -> str:
     for interval_s in INTERVALS_S:
         for name, sf in cases():
             found = energy.budget(
-                REFERENCE, "lorawan" if sf else "mqtt", interval_s, ("sht4x",), sf, payload if sf else 0
+                REFERENCE, "lorawan" if sf else "mqtt", interval_s, ("bme280",), sf, payload if sf else 0
             )
             years = [f"{energy.years(found.mah_day, cell):.1f}" for cell in cells]
             years = [f"{y}*" if energy.too_strong(found, cell) else y for y, cell in zip(years, cells, strict=True)]
@@ -218,7 +239,11 @@ def energy_table() -> str:
     return "\n".join(rows) + "\n\n\\* with a capacitor beside the cell\n"
 
 
-IMAGE_CONFIG = {"interval_s": 900, "sensors": {"air": {"chip": "sht4x", "bus": "i2c0"}}}
+IMAGE_CONFIG = {
+    "sensors": {"air": {"chip": "bme280", "bus": "i2c0"}},
+    "mqtt": {"host": "broker.example", "ca": "ca.der"},
+    "wifi": {"ssid": "city"},
+}
 MARGIN = 1.03  # so that a comment's worth of change does not break the build
 BLOCK = 4096  # of littlefs; each file takes whole ones
 

@@ -14,9 +14,10 @@ from simulators.board.host import Chip
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AIR = {"chip": "sht4x", "bus": "i2c0"}
-CONFIG = {
+BROKER = {"mqtt": {"host": "broker.example", "ca": "ca.der"}, "wifi": {"ssid": "city"}}
+CONFIG: dict[str, dict[str, Any]] = {
     "lorawan": {"interval_s": 900, "radio": "lorawan", "sensors": {"air": AIR}},
-    "mqtt": {"interval_s": 900, "radio": "mqtt", "sensors": {"air": AIR}},
+    "mqtt": {"interval_s": 900, "radio": "mqtt", "sensors": {"air": AIR}, **BROKER},
 }
 RADIOS = [
     (board, radio) for board in boards() for radio in CONFIG if radio == "mqtt" or board_pins(board).RADIO is not None
@@ -27,8 +28,6 @@ STAND_INS = {
     "firmware/device/lora": "import edge.lorawan.device\n",
     "firmware/device/drivers/sht4x": "",
     "firmware/device/drivers/bme280": "",
-    "edge/sensors/chips": "CHIPS = {}\n",
-    "edge/sensors/fault": "class SensorFault(Exception): pass\n",
 }
 
 
@@ -90,8 +89,8 @@ def test_an_image_is_replaced_and_nothing_of_the_last_one_stays(root: Path, tmp_
     build("heltec_v3", CONFIG["lorawan"], tmp_path, "1", root=root)
     assert not (tmp_path / "files/lib/firmware/device/mqtt.mpy").exists()
     before = (tmp_path / "manifest.json").read_bytes()
-    with pytest.raises(ImageError):
-        build("heltec_v3", CONFIG["lorawan"], tmp_path, "1", also=["nothing"], root=root)
+    with pytest.raises(ImageError, match=r"there is no driver for '\.\./main': one of"):
+        build("heltec_v3", CONFIG["lorawan"], tmp_path, "1", also=["../main"], root=root)
     assert (tmp_path / "manifest.json").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "manifest.json", "manifest.py"]
 
@@ -110,21 +109,26 @@ def test_drivers_can_be_taken_along(root: Path, tmp_path: Path) -> None:
     assert drivers == ["bme280.mpy", "sht4x.mpy"]
 
 
+def sensors(them: Any) -> dict[str, Any]:
+    return {"radio": "lorawan", "sensors": them}
+
+
 @pytest.mark.parametrize(
     ("board", "config", "said"),
     [
         ("heltec_v9", CONFIG["lorawan"], "there is no board 'heltec_v9': one of esp32_c3"),
         ("esp32_c3", CONFIG["lorawan"], "esp32_c3 has no LoRa radio: set 'radio' to 'mqtt' or take another board"),
-        ("heltec_v3", {"radio": "zigbee"}, "'radio' has to be one of lorawan, mqtt, not 'zigbee'"),
-        ("heltec_v3", {}, "'radio' has to be one of lorawan, mqtt, not None"),
-        ("heltec_v3", {"radio": ["lorawan"]}, "'radio' has to be one of"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": []}, "'sensors' has to be an object of objects"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": 1}}, "'sensors' has to be an object of objects"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": {}}}, "the sensor 'a' names no chip"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": {"chip": "bmp999"}}}, "there is no driver for 'bmp999'"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": {"chip": "../main"}}}, "there is no driver for '../main'"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": AIR | {"bus": "i2c7"}}}, "the sensor 'a' is on i2c7"),
-        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": AIR | {"bus": 0}}}, "the sensor 'a' is on 0"),
+        ("heltec_v3", {}, "the configuration cannot be used on heltec_v3: radio is missing"),
+        ("heltec_v3", {"radio": ["lorawan"]}, "radio: ['lorawan'] is not one of lorawan, mqtt"),
+        ("heltec_v3", sensors([]), "sensors: [] is not an object"),
+        ("heltec_v3", sensors({"a": 1}), "sensors.a: 1 is not an object"),
+        ("heltec_v3", sensors({"a": {"bus": "i2c0"}}), "sensors.a.chip is missing"),
+        ("heltec_v3", sensors({"a": AIR | {"chip": "bmp999"}}), "sensors.a.chip: 'bmp999' is none of battery"),
+        ("heltec_v3", sensors({"a": AIR | {"bus": "i2c7"}}), "sensors.a.bus: 'i2c7' is none of i2c0, uart0"),
+        ("heltec_v3", sensors({"a": AIR | {"bus": "uart0"}}), "sensors.a.bus: sht4x is on i2c, not on uart0"),
+        ("heltec_v3", sensors({"a": AIR, "b": AIR}), "b measures air_temperature, and so does a"),
+        ("heltec_v3", {"radio": "mqtt", "sensors": {"a": AIR}}, 'with "radio": "mqtt" there has to be "mqtt"'),
+        ("lilygo_lora32", sensors({"a": {"chip": "rain", "bus": "pulse0"}}), "sensors.a.bus: 'pulse0' is none of i2c0"),
     ],
 )
 def test_what_cannot_be_built_is_said(
