@@ -71,10 +71,8 @@ def differs(got, wanted):
     """Equal as far as the row writes it out."""
     if isinstance(wanted, (bool, str)):
         return got != wanted
-    text = str(wanted)
+    text = "%.6g" % wanted
     decimals = len(text.split(".")[1]) if "." in text else 0
-    if decimals > 6:
-        decimals = 2  # written out of binary
     return abs(got - wanted) > 1.01 * 10**-decimals + 1e-6 * abs(wanted)
 
 
