@@ -26,8 +26,6 @@ RADIOS = [
 
 STAND_INS = {
     "firmware/device/lora": "import edge.lorawan.device\n",
-    "firmware/device/drivers/sht4x": "",
-    "firmware/device/drivers/bme280": "",
 }
 
 
@@ -163,6 +161,13 @@ def tree(folder: Path, **sources: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return folder
+
+
+def test_what_counts_is_there_only_where_something_is_counted(root: Path, tmp_path: Path) -> None:
+    rain = {"gauge": {"chip": "rain", "bus": "pulse0"}}
+    for sensors_, there in (({"air": AIR}, False), ({"air": AIR, **rain}, True)):
+        made = build("heltec_v3", sensors(sensors_), tmp_path, "1", root=root)
+        assert ("/lib/firmware/device/pulses.mpy" in [file.path for file in made.files]) == there
 
 
 def test_imports_are_followed_wherever_they_hide(tmp_path: Path) -> None:
