@@ -13,7 +13,7 @@ class Driver:
 
     def start(self, ambient):
         version = bus.read_register(self._i2c, self._address, _VERSION, 2)
-        if version[0] << 8 & 0xFFF0 or version[1] & 0xF0 != 0x10:
+        if version[0] or version[1] & 0xF0 != 0x10:
             raise SensorFault("self_test", "version 0x%02x%02x" % (version[0], version[1]))
         return 0
 
