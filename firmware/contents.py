@@ -23,7 +23,6 @@ APART = {
     "mqtt": {"firmware.device.lora"},
 }
 MAIN = "firmware.device.main"
-COUNTERS = "firmware.device.pulses"  # followed only where something is counted
 
 
 class ImageError(ValueError):
@@ -65,14 +64,7 @@ def roots(board: str, config: Mapping[str, Any], also: Iterable[str] = (), root:
         if chip not in drivers(root):
             raise ImageError(f"there is no driver for '{chip}': one of {', '.join(drivers(root))}")
         found.append(f"firmware.device.drivers.{chip}")
-        if CHIPS[chip].bus == "pulse" and COUNTERS not in found:
-            found.append(COUNTERS)
     return found
-
-
-def apart(config: Mapping[str, Any]) -> set[str]:
-    """The modules that are not followed, unless they are roots."""
-    return {*APART[config["radio"]], COUNTERS}
 
 
 def drivers(root: Path = ROOT) -> list[str]:

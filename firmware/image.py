@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware import device_table
-from firmware.contents import ROOT, ImageError, apart, board_pins, closure, has_code, roots, source_of
+from firmware.contents import APART, ROOT, ImageError, board_pins, closure, has_code, roots, source_of
 from firmware.pins import CHIPS
 
 MARCH = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc"}
@@ -79,7 +79,7 @@ def build(
     pins = board_pins(board)
     radio = config.get("radio")
     start = roots(board, config, also, root)
-    modules = closure(start, apart(config), root)
+    modules = closure(start, APART[config["radio"]], root)
     files, manifest = out / "files", out / "manifest.json"
     if files.exists() and not manifest.exists():
         raise ImageError(f"{files} is there and is no image of ours: name another folder")

@@ -102,9 +102,9 @@ class Board:
         return self._once("adc", n, lambda: machine.ADC(machine.Pin(pin), atten=_ATTENUATIONS[11]))
 
     def pulse(self, n=0):
-        """firmware.device.pulses.Counter of a contact against ground; the pull-up is the chip's. NVS has its total."""
+        """The Pin of a contact against ground; the pull-up is the chip's, where it has one. Who counts is pulses.py."""
         pin = self.bus_pins("pulse", n)
-        return self._once("pulse", n, lambda: self._make_counter(pin, "pulse%d" % n))
+        return self._once("pulse", n, lambda: machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP))
 
     def bus_pins(self, kind, n):
         """GPIO numbers of a bus: `(sda, scl)`, `(tx, rx)`, or one."""
@@ -198,8 +198,3 @@ class Board:
         import onewire
 
         return onewire.OneWire(machine.Pin(pin))
-
-    def _make_counter(self, pin, key):
-        from firmware.device.pulses import Counter
-
-        return Counter(machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP), self.nvs, key)

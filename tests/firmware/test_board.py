@@ -92,19 +92,13 @@ def refused(ask):
 
 def test_buses_by_the_names_of_the_configuration(on_board: Run) -> None:
     out = on_board("heltec_v3", "print(b.buses())\nb.bus('i2c0')\nb.bus('uart0')\nb.bus('adc1')\n"
-                   "print(b.bus('i2c0') is b.i2c(0), b.bus('onewire0').pin.number)\n"
+                   "print(b.bus('i2c0') is b.i2c(0), b.bus('onewire0').pin.number, b.bus('pulse1').number)\n"
                    "print([line for line in log if not line.startswith('pin')])")  # fmt: skip
     assert out[0] == "['i2c0', 'uart0', 'onewire0', 'adc0', 'adc1', 'pulse0', 'pulse1']"
-    assert out[1] == "True 5"
+    assert out[1] == "True 5 7"
     assert "I2C 0 [('freq', 100000), ('scl', 42), ('sda', 41), ('timeout', 50000)]" in out[2]
     assert "UART 1 [('baudrate', 9600), ('rx', 48), ('rxbuf', 256), ('timeout', 0), ('tx', 47)]" in out[2]
     assert "adc 4 atten 3" in out[2]
-
-
-def test_a_contact_is_counted_by_its_bus(on_board: Run) -> None:
-    out = on_board("heltec_v3", "class Nvs:\n    def get(self, key, otherwise): return {'pulse1': 41}[key]\n"
-                   "b.nvs = Nvs()\ncounter = b.bus('pulse1')\nprint(counter.total, counter is b.pulse(1), log)")  # fmt: skip
-    assert out == ["41 True ['pin 7 in', 'irq 7']"]
 
 
 @pytest.mark.parametrize(("idle", "on"), [(1, 0), (0, 1)])

@@ -25,14 +25,13 @@ from edge.lorawan.duty import HOUR_MIN, DutyCycle
 from edge.lorawan.eu868 import DATA_RATES, DEFAULT_CHANNELS, data_rate, frm_payload_max, sub_band
 from edge.sensors.chips import CHIPS
 from firmware import device_table, image
-from firmware.contents import board_pins, boards, source_of
+from firmware.contents import board_pins, boards
 from firmware.frames import frame_bytes, readings_in
 from schemas.quantities import Quantity
 from simulators.board.host import Chip
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "device.md"
-LORA = source_of("firmware.device.lora").exists()
 SFS = range(7, 13)
 FAIR_USE_S = 30
 REFERENCE = "heltec_v3"
@@ -346,7 +345,6 @@ def test_what_the_page_says_of_the_image() -> None:
         assert cell in CELLS
 
 
-@pytest.mark.skipif(not LORA, reason="the LoRaWAN carrier is not here yet")
 def test_no_image_is_larger_than_the_page_says(micropython: str, tmp_path: Path) -> None:
     told = {}
     for line in block("images", PAGE.read_text()).splitlines()[2:]:
@@ -365,7 +363,7 @@ def test_no_image_is_larger_than_the_page_says(micropython: str, tmp_path: Path)
 def write() -> None:
     """The computed tables into the page."""
     page = PAGE.read_text()
-    for name, make in (GENERATED | ({"images": images} if LORA else {})).items():
+    for name, make in (GENERATED | {"images": images}).items():
         old = f"<!-- {name} -->\n{block(name, page)}<!-- /{name} -->"
         page = page.replace(old, f"<!-- {name} -->\n{make()}<!-- /{name} -->")
     PAGE.write_text(page)

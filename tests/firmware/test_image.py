@@ -163,13 +163,6 @@ def tree(folder: Path, **sources: str) -> Path:
     return folder
 
 
-def test_what_counts_is_there_only_where_something_is_counted(root: Path, tmp_path: Path) -> None:
-    rain = {"gauge": {"chip": "rain", "bus": "pulse0"}}
-    for sensors_, there in (({"air": AIR}, False), ({"air": AIR, **rain}, True)):
-        made = build("heltec_v3", sensors(sensors_), tmp_path, "1", root=root)
-        assert ("/lib/firmware/device/pulses.mpy" in [file.path for file in made.files]) == there
-
-
 def test_imports_are_followed_wherever_they_hide(tmp_path: Path) -> None:
     root = tree(
         tmp_path,
