@@ -7,8 +7,8 @@ format, channels and configuration run on it unchanged. Labels, codes and vocabu
 from schemas import quantities
 from schemas.quantities import QUANTITIES
 
-# What schemas.wire_fields and schemas.channels read, edge.averaging, and edge.station.
-COLUMNS = ("name", "wire_id", "steps", "low", "bits", "kind", "minimum", "maximum", "step_minute")
+# What wire format and channels read, then what the station judges by and how it averages.
+COLUMNS = ("name", "wire_id", "steps", "low", "bits", "minimum", "maximum", "step_minute", "kind")
 KINDS = ("MEAN", "MAXIMUM", "SUM", "VECTOR", "ENERGY", "COUNTER")
 
 _HEAD = '''"""Generated from schemas/quantities.py: the columns that a device reads."""
@@ -16,6 +16,7 @@ _HEAD = '''"""Generated from schemas/quantities.py: the columns that a device re
 from collections import namedtuple
 
 %s
+
 Quantity = namedtuple("Quantity", %r)
 QUANTITIES = (
 %s
@@ -28,5 +29,5 @@ BY_WIRE_ID = {q.wire_id: q for q in QUANTITIES}
 def source() -> str:
     """The module's text."""
     rows = [f"    Quantity({', '.join(repr(getattr(q, column)) for column in COLUMNS)})," for q in QUANTITIES]
-    kinds = "\n".join(f"{name} = {getattr(quantities, name)!r}" for name in KINDS)
+    kinds = "\n".join(f"{kind} = {getattr(quantities, kind)!r}" for kind in KINDS)
     return _HEAD % (kinds, COLUMNS, "\n".join(rows))
