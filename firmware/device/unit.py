@@ -19,6 +19,7 @@ from edge.sensors.fault import SensorFault
 from edge.station import Exchange, Read, Sleep, Station, Stop, Store, Wait, Warm
 from edge.uptime import Uptime
 from firmware.device.board import Board
+from firmware.device.nap import nap
 from firmware.device.sensors import Sensors
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
@@ -43,6 +44,7 @@ class Unit:
         self.files = Files(root or "/")
         self.nvs = Nvs()
         self.board = Board(board, self.nvs, self.files)
+        nap(self.board)
         self.board.feed = self._watchdog.feed
         self.memory = RtcMemory()
         kept = self.memory.load()
@@ -52,7 +54,8 @@ class Unit:
         self._start_outbox(root, kept)
         config = self.settings.config
         self.station = Station(config, CHIPS, kept.get("station")) if config else None
-        self.sensors = Sensors(self.board, config)
+        self.sensors = Sensors(self.board, self.nvs, config)
+        self.sensors.resume(kept.get("pulses", {}))
         every_ms = (config or {}).get("status_every_s", 86400) * 1000
         self.desk = Desk(
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"), every_ms
@@ -243,6 +246,8 @@ class Unit:
             "desk": self.desk.to_dict(),
             "carrier": self.carrier.to_dict() if self.carrier else {},
             "seq": (self.outbox.generation, self.outbox.next_seq),
+            "pulses": self.sensors.totals(),
+            "pulse_pins": self.sensors.waker_buses(),
         }
         try:
             self.memory.save(kept)
@@ -259,7 +264,7 @@ class Unit:
                 self.carrier.close()
             self.board.before_sleep()
             self.keep(left)
-            machine.deepsleep(left)
+            deep_sleep(left, self.sensors.wakers())
         self.keep(0)
         while True:
             left = until_ms - self.now_ms()
@@ -267,10 +272,35 @@ class Unit:
             if left <= 0:
                 return
             if mode == "light":
-                machine.lightsleep(left)
+                light_sleep(left, self.sensors)
             else:
                 time.sleep_ms(min(left, _NAP_MS))
 
 
 def _rtc_ms():
     return time.time_ns() // 1000000
+
+
+def deep_sleep(ms, wakers):
+    """Sleep; contacts may wake the chip."""
+    if wakers:
+        import esp32
+
+        esp32.wake_on_ext1(tuple(wakers.values()), esp32.WAKEUP_ALL_LOW)
+    machine.deepsleep(max(1, ms))
+
+
+def light_sleep(ms, sensors):
+    """The same in light sleep; what woke it is counted."""
+    wakers = sensors.wakers()
+    if wakers:
+        import esp32
+
+        esp32.wake_on_ext1(tuple(wakers.values()), esp32.WAKEUP_ALL_LOW)
+    machine.lightsleep(ms)
+    if wakers and machine.wake_reason() == machine.EXT1_WAKE:
+        from firmware.device.pulses import count_wake
+
+        totals = sensors.totals()
+        count_wake(wakers, totals)
+        sensors.resume(totals)
