@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARD = ROOT / "simulators" / "board"
-ON_CPYTHON = ("host.py", "compiled.py", "ntp_peer.py")
+ON_CPYTHON = ("host.py", "compiled.py")
 
 
 def doubles() -> Path:

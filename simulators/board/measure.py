@@ -2,7 +2,7 @@
 
 import gc
 
-for _name in ("machine", "esp32", "onewire", "select", "time", "lora", "network", "socket"):
+for _name in ("machine", "esp32", "onewire", "select", "time", "lora", "network", "socket", "simulators.board.ntp_peer"):
     try:
         __import__(_name)
     except ImportError:
