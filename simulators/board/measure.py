@@ -2,7 +2,10 @@
 
 import gc
 
-for _name in ("machine", "esp32", "onewire", "select", "time", "lora", "network", "socket", "simulators.board.ntp_peer"):
+_PARTS = (
+    "machine", "esp32", "onewire", "select", "time", "lora", "network", "socket", "simulators.board.ntp_peer"
+)  # fmt: skip
+for _name in _PARTS:
     try:
         __import__(_name)
     except ImportError:
