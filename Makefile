@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check bench schemas lock clean
+.PHONY: help demo test check bench docs schemas lock clean
 
 help:
 	@echo "make demo    the whole chain on this machine: simulated stations, gateway, broker, store, API, pages"
 	@echo "make test    all tests (what needs Mosquitto, InfluxDB, Node or Cargo is skipped, loudly, where they are not)"
 	@echo "make check   ruff, mypy --strict, import rules: what CI asks"
 	@echo "make bench   figures beside other tools, in one run"
+	@echo "make docs    the generated tables of docs/wire.md and docs/device.md again"
 	@echo "make schemas JSON Schema and AsyncAPI again, after the models changed"
 	@echo "make lock    the versions that the image installs, again"
 
@@ -20,14 +21,19 @@ demo: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/dev.stamp
+check: $(VENV)/dev.stamp $(VENV)/stubs.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file mypy-micropython.ini
 	@$(BIN)/python -m pytest -q tests/test_imports.py
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.schemas.test_wire_docs
+	@$(BIN)/python -m tests.firmware.test_device_docs
 
 schemas: $(VENV)/dev.stamp
 	@$(BIN)/python -m schemas.export schemas/json
@@ -59,6 +65,12 @@ $(VENV)/run.stamp: $(VENV)/python.stamp pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/run.stamp pyproject.toml
 	@echo "Installing what the tests need into $(VENV) (once, about half a minute) …"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' || { echo "pip failed: see above."; exit 1; }
+	@touch $@
+
+# MicroPython's stubs stand in for the standard library: in a folder of their own, seen only by the second mypy.
+$(VENV)/stubs.stamp: $(VENV)/python.stamp
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade --target $(VENV)/micropython-stubs \
+	    'micropython-esp32-stubs>=1.25' || { echo "pip failed: see above."; exit 1; }
 	@touch $@
 
 clean:

@@ -12,7 +12,7 @@ class Broker:
     """A running Mosquitto. `restart` keeps port and folder."""
 
     def __init__(self, binary: str, folder: Path, extra_config: str) -> None:
-        self.host, self.port = "127.0.0.1", _free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         self._binary = binary
         self._config = folder / "mosquitto.conf"
         self._log = folder / "mosquitto.log"
@@ -68,7 +68,8 @@ def start_mosquitto(binary: str, folder: Path, extra_config: str = "") -> Broker
     return Broker(binary, folder, extra_config)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

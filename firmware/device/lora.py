@@ -6,8 +6,6 @@ and what is lost all the same stays in the outbox until the cloud says that it i
 that answers a command, for nothing else would make up for its loss. MicroPython only.
 """
 
-import time
-
 import machine
 
 from edge.aes_micropython import aes
@@ -17,14 +15,12 @@ from edge.lorawan.class_a import CONFIRMED_TRIES, JOIN_CHANNELS, Transaction, jo
 from edge.lorawan.device import Downlink, Joined
 from edge.lorawan.frames import FrameError
 from edge.lorawan.joining import QUIET, Joining, asks, is_heard, is_lost
+from firmware.device.loaded import Loaded
 from firmware.device.lora_memory import Memory, Unkept
 from firmware.device.lora_radio import Radio, random
 from schemas.wire import WireError, encode
-from schemas.wire_down import ACK_PORT, COMMAND_PORT, decode_ack, decode_command
-from schemas.wire_status import STATUS_PORT
-from schemas.wire_status import encode as encode_status
 
-READINGS_PORT, BACKLOG_PORT = 1, 2
+READINGS_PORT, BACKLOG_PORT, STATUS_PORT, ACK_PORT, COMMAND_PORT = 1, 2, 3, 10, 11
 HEADERS = 13  # MHDR, FHDR, FPort, MIC
 LIVE_READINGS, BACKLOG_READINGS = 6, 40  # looked at for one frame
 BACKLOG_FRAMES = 8  # in one exchange
@@ -34,7 +30,6 @@ TIME_WANTED_S = 30  # a clock that may be off by more is set
 TIME_EVERY = 8  # uplinks, until the question is answered
 GPS_EPOCH_S, LEAP_SECONDS = 315964800, 18  # since 2017 (IERS Bulletin C)
 NOT_OURS = ("for another device", "not a downlink", "the device has not joined yet")
-_run = "%08x" % random(1 << 30)  # this start
 
 
 class Carrier:
@@ -42,8 +37,8 @@ class Carrier:
 
     def __init__(self, board, identity, config, kept):
         lorawan = config.get("lorawan", {})
-        if kept.get("run") != _run and machine.reset_cause() != machine.DEEPSLEEP_RESET:
-            kept = {}  # of a run that came to another end: it may have sent more than it says
+        if not self._is_last(board, kept):
+            kept = {}
         self._board, self._dr = board, min(5, lorawan.get("dr", 3))
         self._interval_s = config.get("interval_s", 900)
         self._otaa = identity["activation"] == "otaa"
@@ -66,7 +61,7 @@ class Carrier:
     def to_dict(self):
         """For the memory that outlives a deep sleep."""
         kept = self._memory.to_dict(self._device)
-        kept["run"] = _run
+        kept["session"] = getattr(self._board, "lora_session", None)
         kept["unheard"], kept["heard"], kept["asked"] = self._device.unheard, self._heard_ms, self._asked
         kept["join"], kept["air"] = self._joining.to_list(), self._budget.to_dict()
         return kept
@@ -75,15 +70,24 @@ class Carrier:
         if self._radio:
             self._radio.sleep()
 
+    @staticmethod
+    def _is_last(board, kept):
+        """Whether nothing was sent since `kept` was made: it is this start's last, or a deep sleep has brought it."""
+        session = getattr(board, "lora_session", None)
+        if session is None:
+            return machine.reset_cause() == machine.DEEPSLEEP_RESET
+        return kept.get("session") == session
+
     def exchange(self, desk):
         """One session with the network."""
         self._desk = desk
+        self._board.lora_session = random(1 << 30)
         if self._new:
             self._budget.after_power_loss(self._memory.air(), self._now_s())
             self._new = False
         try:
             if self._radio is None:
-                self._radio = Radio(self._board.modem(), getattr(self._board, "doze", time.sleep_ms))
+                self._radio = Radio(self._board.modem(), getattr(self._board, "feed", _nothing))
             self._session()
             self._radio.sleep()
         except Unkept as error:
@@ -205,7 +209,8 @@ class Carrier:
         if status is None:
             return
         try:
-            payload = encode_status(status, self._device.room())
+            with Loaded("schemas.wire_status") as wire_status:
+                payload = wire_status.encode(status, self._device.room())
         except WireError as error:
             self._desk.fault("size", str(error))
             self._desk.status_sent()
@@ -305,9 +310,13 @@ class Carrier:
             return
         try:
             if downlink.fport == ACK_PORT:
-                self._desk.acked(decode_ack(downlink.payload))
+                with Loaded("schemas.wire_down") as wire_down:
+                    ranges = wire_down.decode_ack(downlink.payload)
+                self._desk.acked(ranges)
             elif downlink.fport == COMMAND_PORT:
-                self._desk.command(decode_command(downlink.payload))
+                with Loaded("schemas.wire_down") as wire_down:
+                    command = wire_down.decode_command(downlink.payload)
+                self._desk.command(command)
             else:
                 raise WireError("port %d is not known" % downlink.fport)
         except WireError as error:
@@ -324,3 +333,7 @@ class Carrier:
 
     def _now_s(self):
         return self._desk.now_ms() // 1000
+
+
+def _nothing():
+    pass

@@ -11,6 +11,7 @@ import typer
 from klimanetz import __version__
 from klimanetz.cli import (
     demo,
+    device,
     exporting,
     importing,
     keys,
@@ -48,6 +49,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(lorawan.app, name="lorawan", epilog=lorawan.EXAMPLE)
 app.add_typer(payload.app, name="payload")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(device.app, name="device")
 
 
 def _version(wanted: bool) -> None:

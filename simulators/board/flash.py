@@ -5,10 +5,12 @@ raised: littlefs calls from finalisers, where the heap is locked. Interface: Mic
 """
 
 import errno
+from struct import pack
 
 from simulators.board import timeline
 
 BLOCK = 4096
+ERASE = 0xFFFF  # in the log of writes (chip.json: log_flash), in place of an offset
 
 
 class Flash:
@@ -25,6 +27,7 @@ class Flash:
             self._file = open(path, "r+b")
         self.erases = 0  # since this start
         self.programmed = 0  # bytes
+        self._log = open(timeline.folder + "/flash.log", "wb") if timeline.chip.get("log_flash") else None
 
     def readblocks(self, block, buffer, offset=0):
         self._file.seek(block * BLOCK + offset)
@@ -38,6 +41,9 @@ class Flash:
             self.ioctl(6, block)
             offset = 0
         cut = timeline.durable_write()
+        if self._log:
+            self._log.write(pack("<HHH", block, offset, len(buffer)))
+            self._log.write(buffer)
         self._file.seek(block * BLOCK + offset)
         self._file.write(memoryview(buffer)[: len(buffer) // 2] if cut else buffer)
         self.programmed += len(buffer)
@@ -54,6 +60,8 @@ class Flash:
             if timeline.is_dead():
                 return -errno.EIO
             cut = timeline.durable_write()
+            if self._log:
+                self._log.write(pack("<HHH", block, ERASE, 0))
             self._file.seek(block * BLOCK)
             for _ in range(BLOCK // 512 // (2 if cut else 1)):
                 self._file.write(_ERASED)

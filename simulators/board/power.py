@@ -114,8 +114,18 @@ class RTC:
 
     def datetime(self, new=None):
         if new is not None:
-            raise NotImplementedError("the firmware does not set the RTC")
+            year, month, day, _, hour, minute, second, us = new
+            seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+            timeline.set_rtc(seconds * timeline.US + us)
+            return None
         import utime
 
         year, month, day, hour, minute, second, weekday, _ = utime.gmtime(timeline.rtc_us() // timeline.US)[:8]
         return year, month, day, weekday, hour, minute, second, timeline.rtc_us() % timeline.US
+
+
+def _days(year, month, day):
+    """Days since 1970 in the Gregorian calendar; March is its first month, so that a leap day is the last of a year."""
+    year -= month < 3
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return year * 365 + year // 4 - year // 100 + year // 400 + of_year - 719468

@@ -25,9 +25,13 @@ def mount():
 
 def main():
     mount()
+    if timeline.chip.get("parts") or timeline.chip.get("held_low"):
+        from simulators.board import world
+
+        world.build()
     script = sys.argv[1]
     folder = script[: script.rfind("/") + 1] or os.getcwd()
-    sys.path.insert(0, folder)
+    sys.path[0] = folder  # in place of the folder of this file, whose modules have the names of the chip's
     with open(script) as file:
         code = file.read()
     try:

@@ -20,6 +20,7 @@ ticks_us = 0  # of the chip, since this start
 _rtc_us = 0
 _due = []  # [true_us, what happens], the next one last
 _dead = False
+sleeping = False
 
 
 def load():
@@ -46,8 +47,10 @@ def at(moment_us, what):
 
 def advance(us, asleep=False):
     """Let true time pass. `asleep`: only the RTC's slow clock runs, and ticks stand."""
+    global sleeping
     if _dead:
         lose_power()
+    sleeping = asleep
     goal = true_us + us
     while _due and _due[-1][0] <= goal:
         moment_us, what = _due.pop()
@@ -55,6 +58,7 @@ def advance(us, asleep=False):
             _pass(moment_us - true_us, asleep)
         what()
     _pass(goal - true_us, asleep)
+    sleeping = False
 
 
 def _pass(us, asleep):

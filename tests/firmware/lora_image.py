@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DEVICE_HALF = ("bits", "channels", "quantities", "topics", "wire", "wire_down", "wire_fields", "wire_status")
+DEVICE_HALF = ("bits", "channels", "quantities", "status", "topics", "wire", "wire_down", "wire_fields", "wire_status")
 WORLD = (
     "tests/__init__",
     "tests/firmware/__init__",

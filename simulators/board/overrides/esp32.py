@@ -9,6 +9,20 @@ WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = False, True
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
 
 
+def wake_on_ext1(pins, level):
+    from simulators.board import pins as doubles
+
+    doubles.wake_pins[:] = [] if pins is None else [pin.number for pin in pins]
+
+
+def wake_on_ext0(pin, level):
+    wake_on_ext1(pin and (pin,), level)
+
+
+def gpio_deep_sleep_hold(on):
+    pass
+
+
 class NVS:
     """One namespace. Durable after `commit`, all of it or nothing."""
 

@@ -1,0 +1,41 @@
+"""What runs on a device: cycles until the end of its life. Whatever ends one is told, and the next begins anew.
+
+An exception that nobody foresaw is written down once, and the chip starts again after a pause that keeps a device with
+a lasting fault from emptying its cell. MicroPython only.
+"""
+
+import sys
+import time
+
+import machine
+
+PAUSE_MS = 60000
+CRASH = "crash.txt"
+
+
+def run(board, version, root=""):
+    """`board`: a name in firmware/device/boards; `root`: where flash is mounted. Does not return."""
+    unit = None
+    try:
+        from firmware.device.unit import Unit
+
+        unit = Unit(board, version, root)
+        while True:
+            until_ms = unit.cycle()
+            unit.sleep_until(until_ms)
+    except Exception as error:
+        _write_down(error, root)
+        time.sleep_ms(PAUSE_MS)
+        machine.reset()
+
+
+def _write_down(error, root):
+    import io
+
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    try:
+        with open(root + "/" + CRASH, "w") as file:
+            file.write(text.getvalue()[-1000:])
+    except OSError:
+        pass

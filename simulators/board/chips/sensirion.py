@@ -1,0 +1,125 @@
+"""SHT4x, SHT3x, SCD4x and SPS30 on I2C: commands, busy times, CRCs (datasheets of Sensirion)."""
+
+import errno
+from struct import pack, unpack
+
+from simulators.board import timeline
+from simulators.board.chips import Double, with_crcs
+
+
+class Sensirion(Double):
+    """A command makes an answer that can be read after a while; before, the address is not acknowledged."""
+
+    def __init__(self, truth, faults=None):
+        Double.__init__(self, truth, faults)
+        self._answer, self._ready_us = None, 0
+
+    def answer(self, words, ready_ms):
+        self._answer = with_crcs(words, self.has("bad_crc"))
+        self._ready_us = timeline.true_us + ready_ms * 1000
+
+    def read(self, n):
+        if self._answer is None or timeline.true_us < self._ready_us:
+            raise OSError(errno.ENODEV)
+        if self.has("garbage"):
+            return self.garbage(n)
+        data, self._answer = self._answer, None
+        return (data + b"\xff" * n)[:n]
+
+    @staticmethod
+    def of_range(value, low, span):
+        return max(0, min(65535, int((value - low) / span * 65535 + 0.5)))
+
+
+class Sht4x(Sensirion):
+    def write(self, data):
+        if data == b"\xfd":
+            t = self.of_range(self.now("air_temperature"), -45, 175)
+            h = self.of_range(self.now("relative_humidity"), -6, 125)
+            self.answer((t, h), 8)
+        elif data == b"\x94":
+            self._answer = None
+        elif data == b"\x89":
+            self.answer((0x0EA5, 0x1234), 1)
+        else:
+            raise OSError(errno.ENODEV)
+
+
+class Sht3x(Sensirion):
+    def write(self, data):
+        if data == b"\x24\x00":
+            t = self.of_range(self.now("air_temperature"), -45, 175)
+            h = self.of_range(self.now("relative_humidity"), 0, 100)
+            self.answer((t, h), 15)
+        elif data != b"\x30\xa2":
+            raise OSError(errno.ENODEV)
+
+
+class Scd4x(Sensirion):
+    """Idle, or measuring every 5 s; takes settings only when idle; a single shot on an SCD41."""
+
+    def __init__(self, truth, faults=None):
+        Sensirion.__init__(self, truth, faults)
+        self.running, self._first_us, self._busy_us = False, 0, 0
+        self.settings = {}
+
+    def write(self, data):
+        if timeline.true_us < self._busy_us:
+            raise OSError(errno.ENODEV)
+        command = unpack(">H", data[:2])[0]
+        if len(data) == 5 and with_crcs(unpack(">H", data[2:4])) != data[2:]:
+            raise OSError(errno.ENODEV)
+        if command == 0x21B1 and not self.running:
+            self.running, self._first_us = True, timeline.true_us + 5000000
+        elif command == 0x219D and not self.running:
+            self._first_us = timeline.true_us + 5000000
+            self._busy_us = self._first_us
+        elif command == 0x3F86:
+            self.running = False
+            self._busy_us = timeline.true_us + 500000
+        elif command == 0xE4B8:
+            self.answer((0x8006 if self._is_ready() else 0x8000,), 1)
+        elif command == 0xEC05 and self._is_ready():
+            t = self.of_range(self.now("air_temperature"), -45, 175)
+            h = self.of_range(self.now("relative_humidity"), 0, 100)
+            self.answer((int(self.now("co2") + 0.5), t, h), 1)
+            self._first_us = timeline.true_us + (5000000 if self.running else 1 << 60)
+        elif command in (0xE000, 0x2416, 0x2427) and len(data) == 5 and (command == 0xE000 or not self.running):
+            self.settings[command] = unpack(">H", data[2:4])[0]
+        elif command in (0x36E0, 0x36F6):
+            self._busy_us = timeline.true_us + 30000
+        else:
+            raise OSError(errno.ENODEV)
+
+    def _is_ready(self):
+        return self._first_us and timeline.true_us >= self._first_us
+
+
+class Sps30(Sensirion):
+    """Measures after 0x0010 (floats); particles are counted well only after a while, which it does not tell."""
+
+    def __init__(self, truth, faults=None):
+        Sensirion.__init__(self, truth, faults)
+        self.running, self._since_us = False, 0
+
+    def write(self, data):
+        command = unpack(">H", data[:2])[0]
+        if command == 0x0010 and data[2:4] == b"\x03\x00" and data[2:] == with_crcs((0x0300,)):
+            if not self.running:
+                self._since_us = timeline.true_us
+            self.running = True
+        elif command == 0x0104:
+            self.running = False
+        elif command == 0x0202:
+            self.answer((1 if self.running and timeline.true_us - self._since_us > 1000000 else 0,), 1)
+        elif command == 0x0300 and self.running:
+            self.answer(self._words(), 1)
+        elif command not in (0x1001, 0x1103):
+            raise OSError(errno.ENODEV)
+
+    def _words(self):
+        values = [self.now("pm1"), self.now("pm2_5"), self.now("pm2_5"), self.now("pm10"), 1, 2, 3, 4, 5, 0.6]
+        words = []
+        for value in values:
+            words += unpack(">HH", pack(">f", value))
+        return words
