@@ -1,6 +1,6 @@
 """One round of measuring: the station says what comes next, and it is done with the drivers. MicroPython only.
 
-Loaded for the round and given back after it (loaded.py), so that the radio has the room.
+Loaded for a start that measures; the radio gets a start of its own (unit.py).
 """
 
 import time

@@ -18,7 +18,6 @@ from edge.schedule import left_ms
 from edge.uptime import Uptime
 from firmware.device.board import Board
 from firmware.device.contacts import Contacts
-from firmware.device.loaded import Loaded
 from firmware.device.nap import nap
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
@@ -32,6 +31,7 @@ _RESETS = {
 _WATCHDOG_MS = 120000
 _CLOCK = "clock.json"
 _NAP_MS = 20000  # longest wait without feeding the watchdog
+MEASURE, EXCHANGE = "measure", "exchange"
 RETRY_S = 900  # for a device that has nothing to go by yet
 
 
@@ -48,21 +48,34 @@ class Unit:
         self.board.feed = self._watchdog.feed
         self.memory = RtcMemory()
         kept = self.memory.load()
-        self.reset = _RESETS.get(machine.reset_cause(), "other")
+        self.board.orderly = self._take_up(kept)
         self.settings = Settings(self.files, self.nvs, self.board.buses())
         self._start_clocks(kept)
         self._start_outbox(root, kept)
         config = self.settings.config
         self.contacts = Contacts(self.board, self.nvs, config, kept.get("pulses", {}))
         self._station, self._carrier = kept.get("station"), kept.get("carrier", {})
+        if self._phase == EXCHANGE and config is not None:
+            del config["sensors"]  # room for the radio
         self.faults = dict((self._station or {}).get("faults", {}))
         every_ms = (config or {}).get("status_every_s", 86400) * 1000
         self.desk = Desk(
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"), every_ms
         )  # fmt: skip
-        self._first = self.reset != "sleep"
-        self._battery = None
-        self._unstored = False
+        self._unstored = bool(self.nvs.get("unstored", 0))
+
+    def _take_up(self, kept):
+        """What the last start left; whether it ended as it meant to. A start that was not meant begins a cycle."""
+        orderly = kept.pop("orderly", False)
+        self._phase, self.reset = MEASURE, _RESETS.get(machine.reset_cause(), "other")
+        self._first, self._began, self._battery = True, 0, None
+        if orderly and self.reset in ("sleep", "software"):
+            self._phase, self._began, self._battery = kept["phase"], kept["began"], kept["battery"]
+            if self.reset == "software" or self._phase == EXCHANGE:
+                self.reset = kept["reset"]  # why this cycle began
+            self._first = kept["first"]
+            self.memory.save(kept)  # without "orderly": whatever ends this start, it is not believed twice
+        return orderly
 
     def _start_clocks(self, kept):
         timer = machine.reset_cause() == machine.DEEPSLEEP_RESET and machine.wake_reason() == machine.TIMER_WAKE
@@ -99,25 +112,41 @@ class Unit:
         """Uptime."""
         return self._uptime.now_ms(time.ticks_ms())
 
-    def cycle(self):
-        """One round: measure, store, send; until when (uptime) to sleep then."""
-        began = self.now_ms()
-        self._watchdog.feed()
-        config = self.settings.config
-        if config is not None:
-            self.board.sensor_power(True)
-            with Loaded("firmware.device.measuring") as measuring:
-                values, self._station, self.faults = measuring.measure(
-                    self.board, config, self.contacts.counters, self._station, self.now_ms, self._watchdog.feed
-                )
-                del measuring
-            self.board.sensor_power(False)
-            self._store(values)
+    def run(self):
+        """Measure and start afresh for the radio, or let the radio work, sleep, and start afresh. Does not return.
+
+        A start gives the whole heap to the one or to the other, so neither meets what the other has left lying about.
+        """
+        if self._phase == MEASURE and self.settings.config is not None:
+            self._began = self.now_ms()
+            self._measure()
+            self._go_on(EXCHANGE)
         self._exchange()
         self.settings.works()
-        when = self.clock.stamp(self.now_ms())
+        self._sleep_until(self._next_ms())
+        self._go_on(MEASURE)
+
+    def _go_on(self, phase):
+        self._phase = phase
+        self.keep(0)
+        machine.soft_reset()
+
+    def _next_ms(self):
+        config, now = self.settings.config, self.now_ms()
+        when = self.clock.stamp(now)
         interval_s = config["interval_s"] if config else RETRY_S
-        return self.now_ms() + left_ms(interval_s, began, self.now_ms(), when and when[0])
+        return now + left_ms(interval_s, self._began, now, when and when[0])
+
+    def _measure(self):
+        from firmware.device.measuring import measure
+
+        self._watchdog.feed()
+        self.board.sensor_power(True)
+        values, self._station, self.faults = measure(
+            self.board, self.settings.config, self.contacts.counters, self._station, self.now_ms, self._watchdog.feed
+        )
+        self.board.sensor_power(False)
+        self._store(values)
 
     def _store(self, values):
         values = dict(values)
@@ -176,14 +205,16 @@ class Unit:
             return
         before = self.clock.boot.zero
         try:
-            with Loaded("firmware.device." + ("lora" if config["radio"] == "lorawan" else "mqtt")) as module:
-                carrier = module.Carrier(self.board, identity, config, self._carrier)
-                try:
-                    carrier.exchange(self.desk)
-                finally:
-                    self._carrier = carrier.to_dict()
-                    carrier.close()
-                    del module, carrier
+            if config["radio"] == "lorawan":
+                from firmware.device.lora import Carrier
+            else:
+                from firmware.device.mqtt import Carrier
+            carrier = Carrier(self.board, identity, config, self._carrier)
+            try:
+                carrier.exchange(self.desk)
+            finally:
+                self._carrier = carrier.to_dict()
+                carrier.close()
         except Exception as error:  # whatever is wrong with the radio, the station goes on measuring
             self.desk.fault("other", repr(error))
         if self.clock.boot.zero != before:
@@ -224,6 +255,12 @@ class Unit:
             "seq": (self.outbox.generation, self.outbox.next_seq),
             "pulses": self.contacts.totals(),
             "pulse_pins": self.contacts.wakers,
+            "orderly": True,
+            "phase": self._phase,
+            "began": self._began,
+            "battery": self._battery,
+            "reset": self.reset,
+            "first": self._first,
         }
         try:
             self.memory.save(kept)
@@ -231,27 +268,23 @@ class Unit:
             kept["carrier"], kept["desk"] = {}, {}
             self.memory.save(kept)
 
-    def sleep_until(self, until_ms):
+    def _sleep_until(self, until_ms):
         """By the configuration: deep (does not return), light, or awake."""
         mode = (self.settings.config or {}).get("sleep", "deep")
         left = max(1, until_ms - self.now_ms())
         if mode == "deep":
             self.board.before_sleep()
+            self._phase = MEASURE
             self.keep(left)
             self.contacts.may_wake()
             machine.deepsleep(left)
-        self.keep(0)
-        if self.settings.changed:
-            machine.reset()
-        while True:
-            left = until_ms - self.now_ms()
+        while left > 0:
             self._watchdog.feed()
-            if left <= 0:
-                return
             if mode == "light":
                 self._doze(left)
             else:
                 time.sleep_ms(min(left, _NAP_MS))
+            left = until_ms - self.now_ms()
 
     def _doze(self, ms):
         """Light sleep; a contact may end it and is counted."""
