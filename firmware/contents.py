@@ -23,6 +23,11 @@ APART = {
     "mqtt": {"firmware.device.lora"},
 }
 MAIN = "firmware.device.main"
+# Loaded for a moment by their names (firmware/device/loaded.py).
+BY_NAME = {
+    "lorawan": ("edge.config", "edge.sensors.chips", "schemas.wire_status", "schemas.wire_down"),
+    "mqtt": ("edge.config", "edge.sensors.chips"),
+}
 
 
 class ImageError(ValueError):
@@ -59,7 +64,8 @@ def roots(board: str, config: Mapping[str, Any], also: Iterable[str] = (), root:
         raise ImageError(f"the configuration cannot be used on {board}: {error}") from None
     if radio == "lorawan" and pins.RADIO is None:
         raise ImageError(f"{board} has no LoRa radio: set 'radio' to 'mqtt' or take another board")
-    found = [MAIN, "firmware.device.board", f"firmware.device.boards.{board}", *CARRIERS[radio]]
+    found = [MAIN, "firmware.device.measuring", "firmware.device.board", f"firmware.device.boards.{board}"]
+    found += [*CARRIERS[radio], *BY_NAME[radio]]
     for chip in sorted({sensor["chip"] for sensor in config["sensors"].values()} | set(also)):
         if chip not in drivers(root):
             raise ImageError(f"there is no driver for '{chip}': one of {', '.join(drivers(root))}")

@@ -114,7 +114,7 @@ def _module(module: str, root: Path, lib: Path, march: str, scratch: Path) -> No
 
 def _compile(source: Path, target: Path, shown: str, march: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [compiler(), f"-march={march}", "-s", shown, "-o", str(target), str(source)]
+    command = [compiler(), "-O3", f"-march={march}", "-s", shown, "-o", str(target), str(source)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if ran.returncode:
         raise ImageError(
