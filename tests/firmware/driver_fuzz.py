@@ -13,6 +13,8 @@ from tests.firmware.driver_bench import driver, measured
 LONGEST_MS = (3000, 6000, 1500)  # blocked in start, read, stop
 ERRORS = (errno.ENODEV, errno.EIO, errno.ETIMEDOUT, errno.EINVAL, 263)  # the last one is ESP_ERR_TIMEOUT
 
+KINDS = ("zeros", "ones", "random", "errors", "mixed") + ERRORS  # noqa: RUF005  MicroPython has no * in a tuple here
+
 
 class Chance:
     """A small generator of its own, so that a seed means the same wherever it runs."""
@@ -124,7 +126,7 @@ def main(seeds):
         for bus in kinds:
             if bus not in BUSES:
                 continue
-            for kind in ("zeros", "ones", "random", "errors", "mixed", *ERRORS):
+            for kind in KINDS:
                 for seed in range(seeds if kind in ("random", "errors", "mixed") else 1):
                     one = driver(chip, BUSES[bus](kind, Chance(seed + 1)))
                     for _ in range(2):  # the second time it has what it took the first time
