@@ -17,14 +17,12 @@ from edge.lorawan.class_a import CONFIRMED_TRIES, JOIN_CHANNELS, Transaction, jo
 from edge.lorawan.device import Downlink, Joined
 from edge.lorawan.frames import FrameError
 from edge.lorawan.joining import QUIET, Joining, asks, is_heard, is_lost
+from firmware.device.loaded import Loaded
 from firmware.device.lora_memory import Memory, Unkept
 from firmware.device.lora_radio import Radio, random
 from schemas.wire import WireError, encode
-from schemas.wire_down import ACK_PORT, COMMAND_PORT, decode_ack, decode_command
-from schemas.wire_status import STATUS_PORT
-from schemas.wire_status import encode as encode_status
 
-READINGS_PORT, BACKLOG_PORT = 1, 2
+READINGS_PORT, BACKLOG_PORT, STATUS_PORT, ACK_PORT, COMMAND_PORT = 1, 2, 3, 10, 11
 HEADERS = 13  # MHDR, FHDR, FPort, MIC
 LIVE_READINGS, BACKLOG_READINGS = 6, 40  # looked at for one frame
 BACKLOG_FRAMES = 8  # in one exchange
@@ -205,7 +203,8 @@ class Carrier:
         if status is None:
             return
         try:
-            payload = encode_status(status, self._device.room())
+            with Loaded("schemas.wire_status") as wire_status:
+                payload = wire_status.encode(status, self._device.room())
         except WireError as error:
             self._desk.fault("size", str(error))
             self._desk.status_sent()
@@ -305,9 +304,13 @@ class Carrier:
             return
         try:
             if downlink.fport == ACK_PORT:
-                self._desk.acked(decode_ack(downlink.payload))
+                with Loaded("schemas.wire_down") as wire_down:
+                    ranges = wire_down.decode_ack(downlink.payload)
+                self._desk.acked(ranges)
             elif downlink.fport == COMMAND_PORT:
-                self._desk.command(decode_command(downlink.payload))
+                with Loaded("schemas.wire_down") as wire_down:
+                    command = wire_down.decode_command(downlink.payload)
+                self._desk.command(command)
             else:
                 raise WireError("port %d is not known" % downlink.fport)
         except WireError as error:

@@ -8,45 +8,11 @@ from edge.sensors.fault import SensorFault
 
 
 class Sensors:
-    """`board.bus(name)` gives the bus; drivers are made once, counters at once: contacts close while others measure."""
+    """`board.bus(name)` gives the bus, `counters` the contacts; drivers are made once."""
 
-    def __init__(self, board, nvs, config):
-        self._board, self._nvs, self._config = board, nvs, config
+    def __init__(self, board, config, counters):
+        self._board, self._config, self._counters = board, config, counters
         self._drivers = {}
-        self._counters = {}
-        for name, rule in ((config or {}).get("sensors") or {}).items():
-            if rule["bus"].startswith("pulse"):
-                try:
-                    self._counter(name, rule)
-                except (ValueError, OSError):
-                    pass  # told when it is measured
-
-    def _counter(self, name, rule):
-        if name not in self._counters:
-            from firmware.device.pulses import Counter
-
-            debounce_ms = (rule["options"] or {}).get("debounce_ms", 20 if rule["chip"] == "rain" else 2)
-            self._counters[name] = Counter(self._board.bus(rule["bus"]), self._nvs, "p_" + name, debounce_ms)
-        return self._counters[name]
-
-    def wakers(self):
-        """{name: Pin} of the contacts that may wake the chip: a rain gauge's, not an anemometer's."""
-        return {name: self._board.bus(bus) for name, bus in self.waker_buses().items()}
-
-    def waker_buses(self):
-        """{name: bus} of them."""
-        rules = (self._config or {}).get("sensors") or {}
-        return {name: rules[name]["bus"] for name in self._counters if rules[name]["chip"] == "rain"}
-
-    def totals(self):
-        """{name: pulses}, for the RTC's memory."""
-        return {name: counter.total for name, counter in self._counters.items()}
-
-    def resume(self, totals):
-        """Totals that were counted in sleep."""
-        for name, total in totals.items():
-            if name in self._counters:
-                self._counters[name].total = max(self._counters[name].total, total)
 
     def _driver(self, name):
         driver = self._drivers.get(name)
@@ -55,7 +21,11 @@ class Sensors:
             try:
                 module = __import__("firmware.device.drivers." + rule["chip"], None, None, ("Driver",))
                 options = dict(rule["options"] or {})
-                bus = self._counter(name, rule) if rule["bus"].startswith("pulse") else self._board.bus(rule["bus"])
+                if rule["bus"].startswith("pulse"):
+                    options.pop("debounce_ms", None)
+                    bus = self._counters[name]
+                else:
+                    bus = self._board.bus(rule["bus"])
                 driver = module.Driver(bus, rule["address"], **options)
             except (ImportError, TypeError, ValueError, KeyError) as error:
                 raise SensorFault("config", repr(error)) from None
