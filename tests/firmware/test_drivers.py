@@ -126,7 +126,7 @@ SENSORS = """
 from firmware.device.sensors import Sensors
 config = {"sensors": {"air": {"chip": "sht4x", "bus": "i2c0", "address": 0x44, "options": {}}}}
 class One:
-    def __init__(self): self.sensors = Sensors(board(), None, config)
+    def __init__(self): self.sensors = Sensors(board(), config, {})
     def start(self, ambient): return self.sensors.start("air", ambient)
     def read(self, ambient): return self.sensors.read("air", ambient)
     def stop(self): self.sensors.stop("air")
@@ -350,6 +350,100 @@ def test_voltages(run: Run, chip: str) -> None:
     )
     near(good)
     assert open_["fault"] == "missing"
+
+
+STATION = "from tests.firmware.station_bench import cycles\n"
+
+
+def test_a_stuck_a_missing_and_a_rubbishing_sensor_cost_their_own_values(run: Run) -> None:
+    """Two hours and three quarters are twelve readings; then what never changes is told."""
+    parts = [
+        part("sht4x", faults={"stuck": FOREVER}), part("bme280"), part("sht3x", faults={"missing": FOREVER}),
+        part("scd4x", faults={"bad_crc": FOREVER}),
+    ]  # fmt: skip
+    config = """{
+        "a": {"chip": "sht4x", "bus": "i2c0", "place": "2m"}, "b": {"chip": "bme280", "bus": "i2c0"},
+        "c": {"chip": "sht3x", "bus": "i2c0", "address": 0x45, "place": "5m"},
+        "d": {"chip": "scd4x", "bus": "i2c0", "only": ["co2"]},
+    }"""
+    out = run(parts, STATION + f"for one in cycles({config}, 13): print(json.dumps(one))\n")
+    assert len(out) == 13
+    for n, (values, faults) in enumerate(out):
+        assert {"air_temperature@2m", "air_temperature", "air_pressure"} <= set(values)
+        assert not {"air_temperature@5m", "co2"} & set(values)
+        assert faults == {"c": "missing", "d": "crc"} | ({"a": "stuck"} if n >= 11 else {})
+
+
+@pytest.mark.parametrize(("gone", "told"), [({}, True), ({"missing": FOREVER}, False)])
+def test_a_co2_sensor_is_told_the_pressure_of_the_same_cycle(run: Run, gone: Out, told: bool) -> None:
+    """Its name comes first, and it is started after the barometer all the same; without one it is measured without."""
+    config = """{"air": {"chip": "scd4x", "bus": "i2c0", "only": ["co2"]}, "baro": {"chip": "bme280", "bus": "i2c0"}}"""
+    text = (
+        STATION
+        + f"""
+for one in cycles({config}, 1): print(json.dumps(one))
+from simulators.board import buses
+print(json.dumps(buses.attached["i2c0"][0x62].settings))
+"""
+    )
+    (values, faults), settings = run([part("scd4x"), part("bme280", faults=gone)], text)
+    assert "co2" in values
+    if told:
+        assert faults == {}
+        assert settings[str(0xE000)] == round(values["air_pressure"])
+    else:
+        assert faults == {"baro": "missing"}
+        assert str(0xE000) not in settings
+
+
+PULSES = """
+from firmware.device.pulses import Counter
+class Nvs:
+    kept, full = {}, False
+    def get(self, key, default=None): return self.kept.get(key, default)
+    def set(self, key, value):
+        if self.full: raise OSError(28)
+        self.kept[key] = value
+nvs = Nvs()
+counter = Counter(board().bus("pulse0"), nvs, "rain")
+"""
+
+
+def test_a_rain_gauge_counts_up_and_its_total_is_durable_first(run: Run) -> None:
+    [pin] = run([], "print(board().bus_pins('pulse', 0))\n")
+    text = (
+        PULSES
+        + """
+one = driver("rain", counter, mm_per_tip=0.2)
+before = truth.tips(timeline.true_us)
+for _ in range(3):
+    time.sleep(3600)
+    measure(one)
+    print(json.dumps([truth.tips(timeline.true_us) - before, nvs.kept.get("rain", 0)]))
+nvs.full = True
+time.sleep(6 * 3600)
+measure(one)
+"""
+    )
+    out = run([{"chip": "rain", "pin": pin}], text)
+    assert out[1][0] > 0
+    for reading, (tips, kept) in zip(out[:6:2], out[1:6:2], strict=True):
+        assert reading["values"]["precipitation_total"] == pytest.approx(0.2 * tips)
+        assert kept == tips
+    assert out[6]["fault"] == "self_test"  # what a loss of power could take back is not told
+
+
+def test_an_anemometer_tells_mean_and_gust(run: Run) -> None:
+    [pin] = run([], "print(board().bus_pins('pulse', 0))\n")
+    text = PULSES + 'one = driver("wind", counter, seconds=30)\nfor _ in range(2): measure(one)\n'
+    out = run([{"chip": "wind", "pin": pin}], text)
+    for one in out:
+        near(one)
+        assert one["wait_ms"] == 30000
+        assert one["values"]["wind_speed"] <= one["values"]["wind_gust"] <= one["values"]["wind_speed"] + 0.5
+    still = PULSES + 'measure(driver("wind", counter, seconds=30, offset_m_s=0.3))\n'
+    [calm] = run([], still)
+    assert calm["values"] == {"wind_speed": 0, "wind_gust": 0}
 
 
 def test_buses_that_do_what_they_like(micropython: str, tmp_path: Path) -> None:
