@@ -6,10 +6,10 @@ A double on I2C has `write(data)` and `read(n)`; one on UART `write(data)` and `
 
 import errno
 
-from simulators.board import timeline
+from simulators.board import pins, timeline
 
 attached = {}  # "i2c0" -> {address: double}, "uart0" -> double, "onewire0" -> [double], "adc<pin>" -> callable
-held_low = {}  # bus name -> (from_us, to_us)
+held_low = {}  # bus name -> (from_us, to_us[, clock pulses after which the chip lets go])
 
 
 def attach(bus, double, address=None):
@@ -27,6 +27,26 @@ def is_held(bus):
     return span is not None and span[0] <= timeline.true_us < span[1]
 
 
+class _Data:
+    """The data line of an I2C bus, pulled up: a source for simulators.board.pins."""
+
+    def __init__(self, bus):
+        self._bus = bus
+
+    def level(self, true_us):
+        return 0 if is_held(self._bus) else 1
+
+    def next_edge(self, true_us):
+        return None
+
+    def clocked(self):
+        """The clock has gone up by hand: one bit less that the chip still wants to send."""
+        span = held_low.get(self._bus)
+        if span is not None and len(span) > 2 and is_held(self._bus):
+            left = span[2] - 1
+            held_low[self._bus] = (span[0], span[1], left) if left > 0 else (0, 0)
+
+
 class I2C:
     """machine.I2C; ENODEV for nobody there, ETIMEDOUT for a bus that is held low."""
 
@@ -34,6 +54,10 @@ class I2C:
         self._name = "i2c%d" % (id if id >= 0 else 0)
         self._freq = freq
         self._timeout_us = timeout
+        if sda is not None and scl is not None:
+            line = pins.sources[sda.number] = _Data(self._name)
+            pins.clocks[scl.number] = line.clocked
+            scl.level = 1
 
     def _double(self, address, size):
         timeline.advance((size + 1) * 9 * 1000000 // self._freq)

@@ -1,7 +1,7 @@
 """Pins of the simulated chip: levels, interrupts, waking. MicroPython only.
 
-What is outside of a pin is a source: `level(true_us)` and `next_edge(true_us)`, the moment at which it is pulled low
-next, or None. An edge calls the interrupt's handler while the chip is awake; asleep it wakes the chip, where the pin was
+What is outside of a pin is a source: `level(true_us)` and `next_edge(true_us)`, when it is pulled low next, or
+None. An edge calls the interrupt's handler while the chip is awake; asleep it wakes the chip, where the pin was
 named for that, and is lost otherwise.
 """
 
@@ -9,6 +9,7 @@ from simulators.board import power, timeline
 
 LOW_US = 30000  # how long a reed contact stays closed
 sources = {}  # pin number -> source
+clocks = {}  # pin number -> what to call when it is driven from low to high
 wake_pins = []  # named by esp32.wake_on_ext1
 _pins = {}
 
@@ -46,7 +47,10 @@ class Pin:
 
     def value(self, new=None):
         if new is not None:
+            rises = new and not self.level
             self.level = new
+            if rises and self.number in clocks:
+                clocks[self.number]()
             return None
         source = sources.get(self.number)
         timeline.look()

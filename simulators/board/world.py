@@ -1,16 +1,18 @@
 """What is attached to the simulated chip, from `parts` in its chip.json. MicroPython only.
 
-A part: {"chip": "sht4x", "bus": "i2c0", "address": 68, "place": "2m", "faults": {"stuck": [from_us, to_us]}}; on a pin or
-an ADC {"chip": "rain", "pin": 6}. `"held_low": {"i2c0": [from_us, to_us]}` holds a whole bus down.
+A part: {"chip": "sht4x", "bus": "i2c0", "address": 68, "place": "2m", "faults": {"stuck": [from_us, to_us]}}; on a
+pin or an ADC {"chip": "rain", "pin": 6}. `"held_low": {"i2c0": [from_us, to_us]}` holds a whole bus down.
 """
 
 from simulators.board import buses, pins, timeline, truth
 
 _MODULES = {
     "sht4x": ("sensirion", "Sht4x"), "sht3x": ("sensirion", "Sht3x"), "scd4x": ("sensirion", "Scd4x"),
-    "sps30": ("sensirion", "Sps30"), "bme280": ("bosch", "Bme280"), "ds18b20": ("others", "Ds18b20"),
-    "pms": ("others", "Pms"), "max17048": ("others", "Max17048"), "bh1750": ("others", "Bh1750"),
-    "veml7700": ("others", "Veml7700"), "rain": ("others", "RainGauge"), "wind": ("others", "Anemometer"),
+    "scd30": ("sensirion", "Scd30"), "sps30": ("sensirion", "Sps30"), "bme280": ("bosch", "Bme280"),
+    "bme680": ("bosch", "Bme680"), "ds18b20": ("others", "Ds18b20"), "pms": ("others", "Pms"),
+    "sds011": ("others", "Sds011"), "mhz19": ("others", "Mhz19"), "max17048": ("others", "Max17048"),
+    "bh1750": ("others", "Bh1750"), "veml7700": ("others", "Veml7700"), "rain": ("others", "RainGauge"),
+    "wind": ("others", "Anemometer"),
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Ds18b20(Double):
 
 
 class Pms(Double):
-    """PMS5003: awake it sends a frame a second, asleep nothing; its fan needs 30 s, during which it counts too little."""
+    """PMS5003: awake it sends a frame a second, asleep nothing; its fan needs 30 s, in which it counts too little."""
 
     def __init__(self, truth, faults=None):
         Double.__init__(self, truth, faults)
@@ -54,14 +54,13 @@ class Pms(Double):
         self._command = b""
 
     def write(self, data, baudrate):
-        self._command = (self._command + data)[-7:]
-        if baudrate == 9600 and len(self._command) == 7 and self._command[:3] == b"\x42\x4d\xe4":
-            if sum(self._command[:5]) == self._command[5] << 8 | self._command[6]:
-                awake = bool(self._command[4])
-                if awake and self._awake_us is None:
-                    self._awake_us, self._sent = timeline.true_us, 0
-                elif not awake:
-                    self._awake_us = None
+        c = self._command = (self._command + data)[-7:]
+        if baudrate != 9600 or len(c) != 7 or c[:3] != b"\x42\x4d\xe4" or sum(c[:5]) != c[5] << 8 | c[6]:
+            return
+        if not c[4]:
+            self._awake_us = None
+        elif self._awake_us is None:
+            self._awake_us, self._sent = timeline.true_us, 0
 
     def read_ready(self, baudrate):
         if self._awake_us is None or not self.present():
@@ -96,16 +95,20 @@ class Max17048(Double):
 
 
 class Bh1750(Double):
-    """One-time high resolution (0x20) takes 180 ms at most; then it is off."""
+    """One-time high resolution (0x20) takes 180 ms at most at the usual measurement time; then it is off."""
 
     def __init__(self, truth, faults=None):
         Double.__init__(self, truth, faults)
-        self._ready_us, self._raw = None, 0
+        self._ready_us, self._raw, self._time = None, 0, 69
 
     def write(self, data):
         if data[0] in (0x20, 0x10):
-            self._ready_us = timeline.true_us + 120000
-            self._raw = min(65535, int(self.now("illuminance") * 1.2))
+            self._ready_us = timeline.true_us + 180000 * self._time // 69
+            self._raw = min(65535, int(self.now("illuminance") * 1.2 * self._time / 69))
+        elif data[0] & 0xF8 == 0x40:
+            self._time = (data[0] & 7) << 5 | self._time & 31
+        elif data[0] & 0xE0 == 0x60:
+            self._time = self._time & 0xE0 | data[0] & 31
         elif data[0] not in (0x00, 0x01, 0x07):
             raise OSError(errno.ENODEV)
 
@@ -133,6 +136,8 @@ class Veml7700(Double):
                 self._on_us = timeline.true_us
 
     def read(self, n):
+        if self.has("garbage"):
+            return self.garbage(n)
         word = {0: self._setting, 7: 0xC481}.get(self._at, 0)
         if self._at == 4:
             gain, ms = self._GAINS[self._setting >> 11 & 3], self._TIMES[self._setting >> 6 & 15]
@@ -179,3 +184,63 @@ class Anemometer:
 
     def level(self, true_us):
         return 1
+
+
+class Sds011(Double):
+    """Sends a frame a second while awake; answers settings; asleep only the one that wakes it."""
+
+    def __init__(self, truth, faults=None):
+        Double.__init__(self, truth, faults)
+        self._awake_us, self._sent, self._replies, self._command = timeline.true_us, 0, b"", b""
+
+    def write(self, data, baudrate):
+        self._command = (self._command + data)[-19:]
+        c = self._command
+        if baudrate != 9600 or len(c) != 19 or c[:2] != b"\xaa\xb4" or sum(c[2:17]) & 255 != c[17] or c[18] != 0xAB:
+            return
+        if c[2] == 6 and c[3] == 1 and bool(c[4]) != (self._awake_us is not None):
+            self._awake_us, self._sent = (timeline.true_us if c[4] else None), 0
+        if self._awake_us is not None or c[2] == 6:
+            self._replies += self._framed(0xC5, bytes((c[2], c[3], c[4], 0)))
+
+    def read_ready(self, baudrate):
+        out, self._replies = self._replies, b""
+        if not self.present():
+            return b""
+        if self._awake_us is not None:
+            due = (timeline.true_us - self._awake_us) // 1000000
+            frames = min(due - self._sent, 20)
+            self._sent = due
+            if self.has("garbage"):
+                return self.garbage(10 * frames)
+            pm = [int(self.now(q) * 10 + 0.5) for q in ("pm2_5", "pm10")]
+            out += self._framed(0xC0, bytes((pm[0] & 255, pm[0] >> 8, pm[1] & 255, pm[1] >> 8))) * frames
+        return out
+
+    def _framed(self, kind, four):
+        body = four + b"\xa1\x60"
+        return bytes((0xAA, kind)) + body + bytes((sum(body) + (7 if self.has("bad_crc") else 0) & 255, 0xAB))
+
+
+class Mhz19(Double):
+    """Answers 0x86 with ppm; takes 0x79."""
+
+    def __init__(self, truth, faults=None):
+        Double.__init__(self, truth, faults)
+        self._out, self.self_calibration = b"", None
+
+    def write(self, data, baudrate):
+        if baudrate != 9600 or len(data) != 9 or data[:2] != b"\xff\x01" or (sum(data[1:9])) & 255:
+            return
+        if data[2] == 0x79:
+            self.self_calibration = data[3] == 0xA0
+        elif data[2] == 0x86:
+            ppm = int(self.now("co2") + 0.5)
+            body = bytes((0x86, ppm >> 8, ppm & 255, 64, 0, 0, 0))
+            self._out += b"\xff" + body + bytes((256 - sum(body) + (3 if self.has("bad_crc") else 0) & 255,))
+
+    def read_ready(self, baudrate):
+        out, self._out = self._out, b""
+        if not self.present():
+            return b""
+        return self.garbage(len(out)) if self.has("garbage") else out

@@ -101,10 +101,18 @@ class Sps30(Sensirion):
     def __init__(self, truth, faults=None):
         Sensirion.__init__(self, truth, faults)
         self.running, self._since_us = False, 0
+        self._sleeps, self._interface_off = False, False
 
     def write(self, data):
         command = unpack(">H", data[:2])[0]
-        if command == 0x0010 and data[2:4] == b"\x03\x00" and data[2:] == with_crcs((0x0300,)):
+        if self._sleeps:  # the first start condition wakes the interface and is not acknowledged
+            if self._interface_off or command != 0x1103:
+                self._interface_off = False
+                raise OSError(errno.ENODEV)
+            self._sleeps = False
+        elif command == 0x1001 and not self.running:
+            self._sleeps = self._interface_off = True
+        elif command == 0x0010 and data[2:4] == b"\x03\x00" and data[2:] == with_crcs((0x0300,)):
             if not self.running:
                 self._since_us = timeline.true_us
             self.running = True
@@ -114,7 +122,7 @@ class Sps30(Sensirion):
             self.answer((1 if self.running and timeline.true_us - self._since_us > 1000000 else 0,), 1)
         elif command == 0x0300 and self.running:
             self.answer(self._words(), 1)
-        elif command not in (0x1001, 0x1103):
+        elif command != 0x1103:
             raise OSError(errno.ENODEV)
 
     def _words(self):
@@ -123,3 +131,40 @@ class Sps30(Sensirion):
         for value in values:
             words += unpack(">HH", pack(">f", value))
         return words
+
+
+class Scd30(Sensirion):
+    """Every 2 s from start to stop, settings with their CRC; self-calibration can be asked for."""
+
+    def __init__(self, truth, faults=None):
+        Sensirion.__init__(self, truth, faults)
+        self._next_us, self.pressure, self.self_calibration, self.written = None, None, 0, 0
+
+    def write(self, data):
+        command = unpack(">H", data[:2])[0]
+        word = None
+        if len(data) == 5:
+            word = unpack(">H", data[2:4])[0]
+            if with_crcs((word,)) != data[2:]:
+                raise OSError(errno.ENODEV)
+        if command == 0x0010 and word is not None and (word == 0 or 700 <= word <= 1400):
+            self.pressure, self._next_us = word, timeline.true_us + 2000000
+        elif command == 0x0104:
+            self._next_us = None
+        elif command == 0x5306 and word is not None:
+            self.self_calibration, self.written = word, self.written + 1
+        elif command == 0x5306:
+            self.answer((self.self_calibration,), 3)
+        elif command == 0x0202:
+            self.answer((1 if self._is_ready() else 0,), 3)
+        elif command == 0x0300 and self._is_ready():
+            self._next_us = timeline.true_us + 2000000
+            words = []
+            for value in (self.now("co2"), self.now("air_temperature"), self.now("relative_humidity")):
+                words += unpack(">HH", pack(">f", value))
+            self.answer(words, 3)
+        else:
+            raise OSError(errno.ENODEV)
+
+    def _is_ready(self):
+        return self._next_us is not None and timeline.true_us >= self._next_us
