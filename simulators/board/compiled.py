@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARD = ROOT / "simulators" / "board"
 NOTHING = BOARD / "nothing"
-ON_CPYTHON = ("host.py", "compiled.py", "ntp_peer.py")
+ON_CPYTHON = ("host.py", "compiled.py")
 
 
 def doubles() -> Path:

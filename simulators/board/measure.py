@@ -7,7 +7,8 @@ the names included that they bring into the interpreter's tables.
 import gc
 
 for _name in (
-    "machine", "esp32", "onewire", "lora", "network", "select", "socket", "firmware.device.unit", "firmware.device.lora",
+    "machine", "esp32", "onewire", "lora", "network", "select", "socket", "simulators.board.ntp_peer",
+    "firmware.device.unit", "firmware.device.lora",
     "firmware.device.mqtt", "schemas.wire_status",
 ):  # fmt: skip
     try:
