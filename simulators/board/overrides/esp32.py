@@ -5,6 +5,11 @@ import os
 
 from simulators.board import timeline
 
+if timeline.chip.get("model") == "esp32c3":
+    from simulators.board.pins import wake_on_gpio
+else:
+    from simulators.board.pins import wake_on_ext0, wake_on_ext1
+
 WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = False, True
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
 
@@ -62,3 +67,7 @@ class NVS:
         if len(key) > 15:
             raise ValueError("a key of NVS has at most 15 characters")
         self._own[key] = value
+
+
+def gpio_deep_sleep_hold(on):
+    pass
