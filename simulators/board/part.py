@@ -30,11 +30,8 @@ class Part:
         return span is not None and span[0] <= timeline.true_us < span[1]
 
     def is_away(self):
-        """Nobody is there: not connected, or without power, which also makes it forget."""
-        if self.unpowered is not None and self.unpowered():
-            self.kept.clear()
-            return True
-        return self.has("missing")
+        """Nobody is there: not connected, or without power."""
+        return self.has("missing") or (self.unpowered is not None and self.unpowered())
 
     def freed(self):
         """Somebody clocked the bus: a part that hung in the middle of a byte lets go of it."""

@@ -25,6 +25,10 @@ def mount():
 
 def main():
     mount()
+    if timeline.chip.get("parts"):
+        from simulators.board import world
+
+        world.build()
     script = sys.argv[1]
     folder = script[: script.rfind("/") + 1] or os.getcwd()
     sys.path[0] = folder  # in place of the folder of this file, whose modules have the names of the chip's
