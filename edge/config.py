@@ -2,8 +2,7 @@
 
 The rule: a configuration is right or it is refused, and the refusal names the key, what stands there and what may. A
 change that comes over the air is a part: it is laid over the configuration in use, `null` takes a key away, and the
-result is checked as a whole. The tables here are the schema; docs/device.md and schemas/json/device_config.json are made
-from them.
+result is checked as a whole. The tables here are the schema, and docs/device.md is made from them.
 """
 
 from collections import namedtuple
@@ -86,9 +85,9 @@ def laid_over(config, change):
 
 
 def checked(given, chips, buses=None):
-    """The configuration with every default in place. `chips`: edge.sensors.chips.CHIPS; `buses`: of the board, if known.
+    """The configuration with every default in place, and the `channels` of each sensor.
 
-    Raises ConfigError.
+    `chips`: edge.sensors.chips.CHIPS; `buses`: of the board, if known. Raises ConfigError.
     """
     config = _keys("", given, TOP)
     radio = config["radio"]
@@ -149,7 +148,8 @@ def _sensor(name, given, chips, buses, taken):
             raise ConfigError(
                 "%s.options: %r is none of %s" % (where, option, ", ".join(sorted(chip.options)) or "none")
             )
-    for channel in channels_of(sensor, chip).values():
+    sensor["channels"] = channels_of(sensor, chip)
+    for channel in sensor["channels"].values():
         if channel in taken:
             raise ConfigError(
                 "%s measures %s, and so does %s: give one of them a place" % (name, channel, taken[channel])

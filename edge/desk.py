@@ -6,8 +6,8 @@ newest goes first, alone or with earlier ones beside it; gaps go in the backlog 
 """
 
 from edge.outbox.ranges import Ranges
+from schemas.status import Status
 from schemas.wire import WireReading
-from schemas.wire_status import Status
 
 GAP_AFTER_MS = 60000  # acknowledgements of what was sent together may come in any order
 AGAIN_AFTER_MS = 86400000

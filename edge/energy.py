@@ -28,6 +28,7 @@ from edge.energy_figures import (
     WORK_S,
 )
 from edge.lorawan.airtime import lora_us
+from edge.sensors.chips import CHIPS as SENSOR_CHIPS
 
 DAY_S = 86400
 DAYS_A_YEAR = 365.25
@@ -74,6 +75,8 @@ def budget(board, carrier, interval_s, sensors=(), sf=None, payload_bytes=0, sle
         raise EnergyError("%s has no LoRa radio" % board)
     if sleep not in SLEEPS:
         raise EnergyError("unknown sleep '%s': one of %s" % (sleep, ", ".join(SLEEPS)))
+    if sleep == "deep" and "wind" in sensors and not chip.ulp_ua:
+        raise EnergyError("%s has no ULP, each turn of the wind would wake it: take sleep 'light'" % known.chip)
     run_s = WORK_S if sleep != "deep" else BOOT_S + IMPORT_S + WORK_S
     sensing_s, sensing_mas, idle_ua, sensors_peak_ma = _sensing(sensors)
     if carrier == "lorawan":
@@ -115,13 +118,19 @@ def too_strong(budget_, cell):
     return budget_.peak_ma > _look("cell", CELLS, cell).max_ma
 
 
+def check_sensors(names):
+    """Raises EnergyError for a sensor that nothing is known of."""
+    for name in names:
+        _look("sensor", SENSORS, name)
+
+
 def _sensing(names):
-    """Seconds for all sensors at once, mAs a reading, µA between, and their largest current together."""
+    """Seconds until the slowest has measured, mAs a reading, µA between, and the largest current together."""
     seconds = mas = idle_ua = peak_ma = 0
     for name in names:
         sensor = _look("sensor", SENSORS, name)
         factor = sensor.volts / _CELL_V / BOOST_EFFICIENCY if sensor.volts > _CELL_V else 1
-        seconds = max(seconds, sensor.active_s)
+        seconds = max(seconds, SENSOR_CHIPS[name].warm_up_ms / 1000)
         mas += sensor.active_ma * sensor.active_s * factor
         idle_ua += sensor.idle_ua * factor
         peak_ma += sensor.active_ma * factor

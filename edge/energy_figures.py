@@ -57,8 +57,8 @@ WINDOW_SYMBOLS = 8  # enough to find a preamble
 WINDOW_MARGIN_S = 0.02  # for the clock, both sides
 RX2_SF = 12
 
-# --- Sensors: mA while measuring, seconds of it a reading (warm-up included), µA between while they have power, and
-# volts.
+# --- Sensors: mA while measuring, seconds of it a reading, µA between while they have power, and volts. How long the
+# device waits for them is in edge/sensors/chips.py.
 Sensor = namedtuple("Sensor", ("active_ma", "active_s", "idle_ua", "volts"))
 SENSORS = {
     "bme280": Sensor(0.7, 0.01, 0.1, 3.3),  # BST-BME280-DS002 table 1; 1x oversampling 9.3 ms
@@ -76,6 +76,7 @@ SENSORS = {
     "ds18b20": Sensor(1, 0.75, 0.75, 3.3),  # DS18B20 datasheet: 1 mA for 750 ms, 750 nA in standby
     "rain": Sensor(0, 0, 0, 3.3),  # a reed contact, closed for milliseconds
     "wind": Sensor(0, 0, 33, 3.3),  # a reed contact, closed a third of the time against 33 kΩ: 100 µA (assumed)
+    "vane": Sensor(3.3, 0.02, 0, 3.3),  # 1 kΩ across the switched rail (assumed)
     "soil": Sensor(5, 0.1, 0, 3.3),  # capacitive probes: about 5 mA; on the switched rail
     "max17048": Sensor(0.023, 0, 23, 3.3),  # MAX17048 datasheet: 23 µA
     "battery": Sensor(0, 0.02, 0, 3.3),  # the board's divider while it is read

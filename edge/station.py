@@ -1,6 +1,6 @@
-"""The station as a state machine: what happened goes in, what to do next comes out. No hardware, no clock.
+"""Measuring as a state machine: what happened goes in, what to do next comes out. No hardware, no clock.
 
-    begin ─▶ Warm each due sensor ─▶ Wait ─▶ Read ─▶ (more samples: Warm, Wait, Read) ─▶ Stop ─▶ Store ─▶ Exchange ─▶ Sleep
+    begin ─▶ Warm each due sensor ─▶ Wait ─▶ Read ─▶ (more samples: Warm, Wait, Read) ─▶ Stop ─▶ Store
 
 The rule: a sensor that is missing, stuck or answers rubbish costs its own values and nothing else; the others go on,
 and its fault is told in the next status. A reading has at least one value or is none. A value out of the physical
@@ -10,7 +10,6 @@ range is kept, with the fault "range". Sensors are measured in the order in whic
 from collections import namedtuple
 
 from edge.averaging import averaged
-from edge.config import channels_of
 from schemas.quantities import BY_NAME
 
 # What to do.
@@ -18,21 +17,18 @@ Warm = namedtuple("Warm", ("sensor", "ambient"))  # start it; answer with warmed
 Wait = namedtuple("Wait", ("until_ms",))  # answer with waited
 Read = namedtuple("Read", ("sensor", "ambient"))  # answer with measured or failed
 Stop = namedtuple("Stop", ("sensor",))  # switch it off; answer with stopped
-Store = namedtuple("Store", ("values",))  # to flash; answer with stored
-Exchange = namedtuple("Exchange", ())  # let the radio work; answer with exchanged
-Sleep = namedtuple("Sleep", ("until_ms",))
+Store = namedtuple("Store", ("values",))  # to flash: the end of a cycle's measuring
 
 WARM_UP_MAX_MS = 60000
 STUCK_AFTER, STUCK_AFTER_SINGLE = 12, 192  # readings that are equal to the last digit; one slow quantity takes longer
-SPREAD_MS = 100
 
 
 class Station:
-    """`config`: checked; `chips`: edge.sensors.chips.CHIPS; `kept`: what `to_dict` gave."""
+    """`config`: checked by edge.config; `kept`: what `to_dict` gave."""
 
-    def __init__(self, config, chips, kept=None):
+    def __init__(self, config, kept=None):
         kept = kept or {}
-        self._config, self._chips = config, chips
+        self._config = config
         self.cycle = kept.get("cycle", 0)
         self._same = dict(kept.get("same", {}))  # sensor -> [check of its values, how often in succession]
         self.faults = dict(kept.get("faults", {}))  # sensor -> fault code, as of its last measurement
@@ -47,7 +43,7 @@ class Station:
     def begin(self, now_ms):
         """A cycle begins; the first thing to do."""
         self.cycle += 1
-        self._began, self._now = now_ms, now_ms
+        self._now = now_ms
         sensors = self._config["sensors"]
         self._due = [name for name in sorted(sensors) if (self.cycle - 1) % sensors[name]["every"] == 0]
         self._samples = {name: [] for name in self._due}
@@ -92,14 +88,6 @@ class Station:
         self._now = now_ms
         return self._next()
 
-    def stored(self, now_ms):
-        self._now = now_ms
-        return Exchange()
-
-    def exchanged(self, now_ms, utc_ms=None):
-        """The radio is done; `utc_ms`: what time it is, None where nobody knows."""
-        return Sleep(now_ms + self._left_ms(now_ms, utc_ms))
-
     def _next(self):
         if self._to_warm:
             return Warm(self._to_warm.pop(0), self._ambient)
@@ -119,7 +107,7 @@ class Station:
     def _finish(self, sensor):
         """A sensor's samples become its channels; what is odd about them becomes its fault."""
         values = averaged(self._samples[sensor])
-        channels = channels_of(self._config["sensors"][sensor], self._chips[self._config["sensors"][sensor]["chip"]])
+        channels = self._config["sensors"][sensor]["channels"]
         self.faults.pop(sensor, None)
         for quantity, value in values.items():
             self._ambient[quantity] = value
@@ -141,14 +129,6 @@ class Station:
         times = before[1] + 1 if before and before[0] == check else 1
         self._same[sensor] = [check, times]
         return times >= (STUCK_AFTER if len(values) > 1 else STUCK_AFTER_SINGLE)
-
-    def _left_ms(self, now_ms, utc_ms):
-        """Until the next full interval of UTC; without a clock, of this cycle's beginning."""
-        interval_ms = self._config["interval_s"] * 1000
-        if utc_ms is None:
-            return max(SPREAD_MS, self._began + interval_ms - now_ms)
-        left = interval_ms - utc_ms % interval_ms
-        return left if left > interval_ms // 10 else left + interval_ms
 
 
 def _when(one):

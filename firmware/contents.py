@@ -11,6 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from edge.config import ConfigError, checked
+from edge.sensors.chips import CHIPS
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("edge", "schemas", "firmware")  # packages that stand under /lib on a device
 CARRIERS = {"lorawan": ("firmware.device.lora",), "mqtt": ("firmware.device.mqtt",)}
@@ -20,6 +23,11 @@ APART = {
     "mqtt": {"firmware.device.lora"},
 }
 MAIN = "firmware.device.main"
+# Loaded for a moment by their names (firmware/device/loaded.py).
+BY_NAME = {
+    "lorawan": ("edge.config", "edge.sensors.chips", "schemas.wire_status", "schemas.wire_down"),
+    "mqtt": ("edge.config", "edge.sensors.chips"),
+}
 
 
 class ImageError(ValueError):
@@ -38,31 +46,30 @@ def board_pins(name: str) -> Any:
     return import_module(f"firmware.device.boards.{name}")
 
 
-def chips_of(config: Mapping[str, Any]) -> list[str]:
-    """The chips that the configuration names. Raises ImageError."""
-    sensors = config.get("sensors", {})
-    if not isinstance(sensors, dict) or not all(isinstance(sensor, dict) for sensor in sensors.values()):
-        raise ImageError("'sensors' has to be an object of objects, one a sensor")
-    for name, sensor in sensors.items():
-        if not isinstance(sensor.get("chip"), str):
-            raise ImageError(f"the sensor '{name}' names no chip")
-    return sorted({sensor["chip"] for sensor in sensors.values()})
+def buses(pins: Any) -> list[str]:
+    """The names of a board's buses, as a configuration says them."""
+    return [
+        f"{kind}{n}"
+        for kind in ("i2c", "uart", "onewire", "adc", "pulse")
+        for n in range(len(getattr(pins, kind.upper())))
+    ]
 
 
 def roots(board: str, config: Mapping[str, Any], also: Iterable[str] = (), root: Path = ROOT) -> list[str]:
     """The modules from which imports are followed. Raises ImageError for what this board or checkout does not have."""
     pins = board_pins(board)
-    radio = config.get("radio")
-    if not isinstance(radio, str) or radio not in CARRIERS:
-        raise ImageError(f"'radio' has to be one of {', '.join(CARRIERS)}, not {radio!r}")
+    try:
+        radio = checked(config, CHIPS, buses(pins))["radio"]
+    except ConfigError as error:
+        raise ImageError(f"the configuration cannot be used on {board}: {error}") from None
     if radio == "lorawan" and pins.RADIO is None:
         raise ImageError(f"{board} has no LoRa radio: set 'radio' to 'mqtt' or take another board")
-    found = [MAIN, "firmware.device.board", f"firmware.device.boards.{board}", *CARRIERS[radio]]
-    for chip in sorted({*chips_of(config), *also}):
+    found = [MAIN, "firmware.device.measuring", "firmware.device.board", f"firmware.device.boards.{board}"]
+    found += [*CARRIERS[radio], *BY_NAME[radio]]
+    for chip in sorted({sensor["chip"] for sensor in config["sensors"].values()} | set(also)):
         if chip not in drivers(root):
             raise ImageError(f"there is no driver for '{chip}': one of {', '.join(drivers(root))}")
         found.append(f"firmware.device.drivers.{chip}")
-    _check_buses(board, config)
     return found
 
 
@@ -110,19 +117,6 @@ def _imports(path: Path, root: Path) -> Iterator[str]:
             names = [node.module]
             names += [full for alias in node.names if source_of(full := f"{node.module}.{alias.name}", root).exists()]
         yield from (name for name in names if name.split(".")[0] in PROJECT)
-
-
-def _check_buses(board: str, config: Mapping[str, Any]) -> None:
-    pins = board_pins(board)
-    here = [
-        f"{kind}{n}"
-        for kind in ("i2c", "uart", "onewire", "adc", "pulse")
-        for n in range(len(getattr(pins, kind.upper())))
-    ]
-    for name, sensor in config.get("sensors", {}).items():
-        bus = sensor.get("bus")
-        if bus is not None and bus not in here:
-            raise ImageError(f"the sensor '{name}' is on {bus}, and {board} has {', '.join(here)}")
 
 
 def has_code(path: Path) -> bool:

@@ -4,13 +4,18 @@ The rule: made from the one table when an image is built, never written by hand,
 format, channels and configuration run on it unchanged. Labels, codes and vocabularies are for the cloud.
 """
 
+from schemas import quantities
 from schemas.quantities import QUANTITIES
 
-COLUMNS = ("name", "wire_id", "steps", "low", "bits")  # what schemas.wire_fields and schemas.channels read
+# What wire format and channels read, then what the station judges by and how it averages.
+COLUMNS = ("name", "wire_id", "steps", "low", "bits", "minimum", "maximum", "step_minute", "kind")
+KINDS = ("MEAN", "MAXIMUM", "SUM", "VECTOR", "ENERGY", "COUNTER")
 
 _HEAD = '''"""Generated from schemas/quantities.py: the columns that a device reads."""
 
 from collections import namedtuple
+
+%s
 
 Quantity = namedtuple("Quantity", %r)
 QUANTITIES = (
@@ -24,4 +29,5 @@ BY_WIRE_ID = {q.wire_id: q for q in QUANTITIES}
 def source() -> str:
     """The module's text."""
     rows = [f"    Quantity({', '.join(repr(getattr(q, column)) for column in COLUMNS)})," for q in QUANTITIES]
-    return _HEAD % (COLUMNS, "\n".join(rows))
+    kinds = "\n".join(f"{kind} = {getattr(quantities, kind)!r}" for kind in KINDS)
+    return _HEAD % (kinds, COLUMNS, "\n".join(rows))

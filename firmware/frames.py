@@ -6,6 +6,7 @@ reading is as far from the one before as its quantities allow.
 
 from collections.abc import Sequence
 
+from edge.sensors.chips import CHIPS
 from schemas.quantities import BY_NAME
 from schemas.wire import WireReading, encode
 from schemas.wire_fields import BASES
@@ -15,6 +16,15 @@ _TIME_S = 1795342500
 _SEQ = 200_000
 _STEP_S = 900
 _BATTERY_V = 5.09  # the most that its width holds
+
+
+def channels_of(chips: Sequence[str]) -> list[str]:
+    """What a station with these chips sends, one channel a quantity; several of a kind have places."""
+    found: list[str] = []
+    for quantity in [quantity for chip in chips for quantity in CHIPS[chip].quantities]:
+        n = sum(channel.partition("@")[0] == quantity for channel in found)
+        found.append(f"{quantity}@{n}m" if n else quantity)
+    return found if "battery" in found else [*found, "battery"]
 
 
 def _extreme(channel: str, high: bool) -> float:

@@ -27,6 +27,11 @@ MAIN_PY = 'from firmware.device import main\n\nmain.run("%s", "%s")\n'
 # Name -> version in micropython-lib's index; `lora` comes with each of them.
 LORA_PACKAGES = {"sx1262": ("lora-sx126x", "0.1.6"), "sx1276": ("lora-sx127x", "0.1.2")}
 LORA_SYNC = ("lora-sync", "0.1.1")
+MANIFEST_PY = """# For a MicroPython of your own with all this frozen in, which leaves the heap to the readings:
+# make BOARD=… FROZEN_MANIFEST=…/manifest.py   (docs.micropython.org, "MicroPython manifest files")
+include("$(PORT_DIR)/boards/manifest.py")
+%sfreeze_mpy("files/lib")
+"""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,11 @@ def read_config(path: Path) -> dict[str, Any]:
 def build(
     board: str, config: Mapping[str, Any], out: Path, version: str, also: Iterable[str] = (), root: Path = ROOT
 ) -> Image:
-    """Writes `out/files/…` as it will stand on the device, and `out/manifest.json`. Raises ImageError."""
+    """Writes `out/files/…` as it will stand on the device, `manifest.json` and `manifest.py`. Raises ImageError."""
     pins = board_pins(board)
     radio = config.get("radio")
     start = roots(board, config, also, root)
-    modules = closure(start, APART[str(radio)], root)
+    modules = closure(start, APART[config["radio"]], root)
     files, manifest = out / "files", out / "manifest.json"
     if files.exists() and not manifest.exists():
         raise ImageError(f"{files} is there and is no image of ours: name another folder")
@@ -89,6 +94,8 @@ def build(
         if files.exists():
             shutil.rmtree(files)
         made.rename(files)
+    require = "".join(f'require("{name}", version="{at}")\n' for name, at in packages)
+    (out / "manifest.py").write_text(MANIFEST_PY % require, "utf-8")
     manifest.write_text(json.dumps(asdict(image), indent=1) + "\n", "utf-8")
     return image
 
@@ -107,7 +114,7 @@ def _module(module: str, root: Path, lib: Path, march: str, scratch: Path) -> No
 
 def _compile(source: Path, target: Path, shown: str, march: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [compiler(), f"-march={march}", "-s", shown, "-o", str(target), str(source)]
+    command = [compiler(), "-O3", f"-march={march}", "-s", shown, "-o", str(target), str(source)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if ran.returncode:
         raise ImageError(

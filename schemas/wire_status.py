@@ -5,10 +5,9 @@ does not fit is said to be missing (an answer's text is cut, the last fault is M
 either are one status or none. The bit table is docs/wire.md. Runs on MicroPython and CPython.
 """
 
-from collections import namedtuple
-
 from schemas.bits import BitReader, BitWriter, OutOfBits
 from schemas.channels import PLACE_ALPHABET
+from schemas.status import Status
 from schemas.wire_fields import WireError
 
 STATUS_PORT = 3
@@ -30,24 +29,6 @@ COUNT_WIDTHS = (4, 8, 12, 32)
 HEAP_WIDTHS = (15, 18, 22, 32)
 _BATTERY_WIDTH, _BATTERY_STEPS, _NO_BATTERY = 12, 100, 4095
 _DETAIL_BYTES = 63
-
-Status = namedtuple(
-    "Status",
-    (
-        "firmware",  # version, up to 16 characters of ASCII
-        "config",  # 16-bit check sum of the configuration in use
-        "uptime_s",
-        "boots",  # power-ups, ever
-        "reset",  # one of RESETS: why it started last
-        "waiting",  # readings in the outbox
-        "forgotten",  # readings that left it before the cloud had them, ever
-        "free_heap",  # bytes
-        "battery",  # V, or None
-        "faults",  # [(sensor, one of FAULTS)], sensor: up to 12 characters of a place's alphabet
-        "answer",  # (reference 16 bits, ok, detail up to 32 characters) to a command, or None
-    ),
-)
-
 
 def encode(status, max_bytes: int = 51) -> bytes:
     """The payload; text and faults are cut to fit. Raises WireError for what is no status, or where nothing fits."""

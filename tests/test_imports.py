@@ -37,8 +37,8 @@ ON_DEVICE = {
 # Around the chip there is also its hardware, network and drivers (`lora` and `onewire` come with MicroPython's
 # library).
 AROUND_THE_CHIP = ON_DEVICE | {
-    "asyncio", "errno", "esp32", "lora", "machine", "network", "onewire", "random", "select", "socket", "ssl", "sys",
-    "tls", "vfs",
+    "asyncio", "errno", "esp32", "io", "lora", "machine", "network", "onewire", "random", "select", "socket", "ssl",
+    "sys", "tls", "vfs",
 }  # fmt: skip
 # A pure core: no socket, no clock, no chance, no settings. The shells around it are named.
 PURE = (
@@ -103,9 +103,9 @@ def device_modules() -> list[Path]:
 def test_what_runs_on_a_device_imports_only_what_a_device_has(path: Path) -> None:
     allowed_schemas = {f"schemas.{name}" for name in DEVICE_HALF}
     broken = []
-    for line, module, _ in imports(path):
+    for line, module, names in imports(path):
         top = module.split(".")[0]
-        if top == "schemas" and module not in allowed_schemas:
+        if top == "schemas" and not {module, *(f"{module}.{name}" for name in names)} & allowed_schemas:
             broken.append(shown(path, line, f"{module} is not for devices"))
         if top not in ("schemas", "edge") and top not in ON_DEVICE:
             broken.append(shown(path, line, f"MicroPython has no {module}"))

@@ -21,6 +21,15 @@ def lora_us(length, sf, bw_hz=125000, cr=1, preamble=8, explicit_header=True, cr
     return quarter_symbols * (1 << sf) * 250000 // bw_hz
 
 
+def spare(length, sf, bw_hz=125000):
+    """Bytes that an uplink of `length` bytes can carry more in the same time on air: LoRa fills whole blocks."""
+    us = lora_us(length, sf, bw_hz)
+    more = 0
+    while length + more < 255 and lora_us(length + more + 1, sf, bw_hz) == us:
+        more += 1
+    return more
+
+
 def fsk_us(length, bit_rate=50000):
     """Microseconds that an FSK packet of `length` bytes takes."""
     return (5 + 3 + 1 + length + 2) * 8 * 1000000 // bit_rate

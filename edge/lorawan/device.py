@@ -36,7 +36,8 @@ class Device:
         self.link = Link(stored.get("link"))
         self._answers = [(bytes.fromhex(a), sticky) for a, sticky in stored.get("answers", ())]
         self._ack_due = stored.get("ack_due", False)
-        self._unheard = stored.get("unheard", 0)  # uplinks since the last downlink
+        self.unheard = stored.get("unheard", 0)  # uplinks since the last downlink
+        self.adr = True  # the network may set data rate and power; without, both stay and nobody asks
 
     @classmethod
     def abp(cls, aes, dev_addr, nwk_skey, app_skey, stored=None):
@@ -57,7 +58,7 @@ class Device:
             "link": self.link.to_dict(),
             "answers": [[answer.hex(), sticky] for answer, sticky in self._answers],
             "ack_due": self._ack_due,
-            "unheard": self._unheard,
+            "unheard": self.unheard,
         }
 
     def join_request(self):
@@ -91,7 +92,7 @@ class Device:
             accept.rx1_dr_offset, accept.rx2_data_rate, accept.rx_delay or 1,
         )  # fmt: skip
         self.link.joined(accept)
-        self._awaited, self._answers, self._ack_due, self._unheard = None, [], False, 0
+        self._awaited, self._answers, self._ack_due, self.unheard = None, [], False, 0
         return Joined(accept.dev_addr)
 
     def room(self):
@@ -115,7 +116,7 @@ class Device:
         body = frames.build_data(
             frames.CONFIRMED_UP if confirmed else frames.UNCONFIRMED_UP, addr, fcnt, fopts, fport,
             crypt_payload(self._aes(session.app_skey), UP, addr, fcnt, payload),
-            adr=True, adr_ack_req=self._unheard >= eu868.ADR_ACK_LIMIT, ack=self._ack_due,
+            adr=self.adr, adr_ack_req=self.adr and self.unheard >= eu868.ADR_ACK_LIMIT, ack=self._ack_due,
         )  # fmt: skip
         self._answers = left
         self._ack_due = False
@@ -125,7 +126,9 @@ class Device:
 
     def request(self, name):
         """Ask the network with the next uplink: "LinkCheckReq" or "DeviceTimeReq"."""
-        self._answers.append((mac.build(name), False))
+        asked = (mac.build(name), False)
+        if asked not in self._answers:
+            self._answers.append(asked)
 
     def on_downlink(self, phy, battery=BATTERY_UNKNOWN, margin_db=0):
         """`Downlink | Ignored`: what was heard in a receive window. MAC commands are obeyed, answers go up next."""
@@ -158,7 +161,7 @@ class Device:
         self.session = session.advanced(fcnt_down=fcnt + 1)
         self._answers = [a for a in self._answers if not a[1]] + handle(self.link, commands, battery, margin_db)
         self._ack_due = confirmed
-        self._unheard = 0
+        self.unheard = 0
         return Downlink(fcnt, frame.fport, payload, frame.ack, confirmed, frame.f_pending, commands)
 
     def _fopts(self):
@@ -175,7 +178,7 @@ class Device:
 
     def _adapt(self):
         """Count an uplink that nobody answered, and step back once too many were not."""
-        self._unheard += 1
-        over = self._unheard - eu868.ADR_ACK_LIMIT - eu868.ADR_ACK_DELAY
-        if over >= 0 and over % eu868.ADR_ACK_DELAY == 0:
+        self.unheard += 1
+        over = self.unheard - eu868.ADR_ACK_LIMIT - eu868.ADR_ACK_DELAY
+        if self.adr and over >= 0 and over % eu868.ADR_ACK_DELAY == 0:
             self.link.back_off()

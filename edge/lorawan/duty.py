@@ -59,9 +59,19 @@ class DutyCycle:
         else:
             minutes.append([minute, airtime_us])
 
-    def to_dict(self):
-        """For storage: a reset device must not forget what it has sent."""
-        return {name: [list(minute) for minute in minutes] for name, minutes in self._minutes.items()}
+    def to_dict(self, most=HOUR_MIN + 1):
+        """For storage: a reset device must not forget what it has sent.
+
+        `most` minutes of each sub-band, where there is little room: the oldest count as if they had been later.
+        """
+        stored = {}
+        for name, minutes in self._minutes.items():
+            kept = [list(minute) for minute in minutes]
+            while len(kept) > most:
+                kept[1][1] += kept[0][1]
+                kept.pop(0)
+            stored[name] = kept
+        return stored
 
     @classmethod
     def from_dict(cls, stored):

@@ -50,9 +50,10 @@ class Link:
         dr = self.dr if dr is None else dr
         return [c for c in self.channels if c and c[4] and c[2] <= dr <= c[3]]
 
-    def windows(self, channel):
-        """((delay_s, frequency_hz, dr), …): the two receive windows after an uplink on a channel."""
-        rx1 = (self.rx_delay_s, channel[1], eu868.rx1_data_rate(self.dr, self.rx1_dr_offset))
+    def windows(self, channel, dr=None):
+        """((delay_s, frequency_hz, dr), …): the two receive windows after an uplink on a channel, at a data rate."""
+        dr = self.dr if dr is None else dr
+        rx1 = (self.rx_delay_s, channel[1], eu868.rx1_data_rate(dr, self.rx1_dr_offset))
         return rx1, (self.rx_delay_s + 1, self.rx2_hz, self.rx2_dr)
 
     def joined(self, accept):

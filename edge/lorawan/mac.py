@@ -14,57 +14,68 @@ from edge.lorawan.security import DOWN, UP
 Command = namedtuple("Command", ("name", "cid", "fields"))  # fields: dict of name -> int or bool
 UNKNOWN, INCOMPLETE = "Unknown", "Incomplete"
 
-_U, _S, _B, _HZ, _DBM = range(5)  # unsigned, two's complement, bool, units of 100 Hz, index into EIRP_DBM
+_U, _S, _B, _HZ, _DBM = "usbhd"  # unsigned, two's complement, bool, units of 100 Hz, index into EIRP_DBM
 EIRP_DBM = (8, 10, 12, 13, 14, 16, 18, 20, 21, 24, 26, 27, 29, 30, 33, 36)
 
-_INDEX, _FREQUENCY = ("channel_index", 0, 8, _U), ("frequency_hz", 8, 24, _HZ)
-_HZ_OK, _DR_OK = ("frequency_ack", 0, 1, _B), ("data_rate_ack", 1, 1, _B)
-
-# (identifier, direction, name, payload bytes, ((field, first bit, bits, kind), …))
+# (identifier, direction, name, payload bytes, fields); a field is name:bits:kind, from the lowest bit on. Text, because
+# tuples of tuples would take a tenth of a device's heap.
 TABLE = (
-    (0x02, UP, "LinkCheckReq", 0, ()),
-    (0x02, DOWN, "LinkCheckAns", 2, (("margin", 0, 8, _U), ("gateway_count", 8, 8, _U))),
-    (0x03, DOWN, "LinkADRReq", 4, (
-        ("tx_power_index", 0, 4, _U), ("data_rate_index", 4, 4, _U), ("channel_mask", 8, 16, _U),
-        ("nb_trans", 24, 4, _U), ("channel_mask_control", 28, 3, _U),
-    )),
-    (0x03, UP, "LinkADRAns", 1, (
-        ("channel_mask_ack", 0, 1, _B), ("data_rate_index_ack", 1, 1, _B), ("tx_power_index_ack", 2, 1, _B),
-    )),
-    (0x04, DOWN, "DutyCycleReq", 1, (("max_duty_cycle", 0, 4, _U),)),
-    (0x04, UP, "DutyCycleAns", 0, ()),
-    (0x05, DOWN, "RXParamSetupReq", 4, (
-        ("rx2_data_rate_index", 0, 4, _U), ("rx1_dr_offset", 4, 3, _U), ("rx2_frequency_hz", 8, 24, _HZ),
-    )),
-    (0x05, UP, "RXParamSetupAns", 1, (
-        ("rx2_frequency_ack", 0, 1, _B), ("rx2_dr_ack", 1, 1, _B), ("rx1_dr_offset_ack", 2, 1, _B),
-    )),
-    (0x06, DOWN, "DevStatusReq", 0, ()),
-    (0x06, UP, "DevStatusAns", 2, (("battery", 0, 8, _U), ("margin", 8, 6, _S))),
-    (0x07, DOWN, "NewChannelReq", 5, (_INDEX, _FREQUENCY, ("min_dr", 32, 4, _U), ("max_dr", 36, 4, _U))),
-    (0x07, UP, "NewChannelAns", 1, (_HZ_OK, _DR_OK)),
-    (0x08, DOWN, "RXTimingSetupReq", 1, (("delay", 0, 4, _U),)),
-    (0x08, UP, "RXTimingSetupAns", 0, ()),
-    (0x09, DOWN, "TxParamSetupReq", 1, (
-        ("max_eirp_dbm", 0, 4, _DBM), ("uplink_dwell", 4, 1, _B), ("downlink_dwell", 5, 1, _B),
-    )),
-    (0x09, UP, "TxParamSetupAns", 0, ()),
-    (0x0A, DOWN, "DlChannelReq", 4, (_INDEX, _FREQUENCY)),
-    (0x0A, UP, "DlChannelAns", 1, (_HZ_OK, ("uplink_frequency_ack", 1, 1, _B))),
-    (0x0D, UP, "DeviceTimeReq", 0, ()),
-    (0x0D, DOWN, "DeviceTimeAns", 5, (("gps_seconds", 0, 32, _U), ("fraction_256ths", 32, 8, _U))),
-    (0x10, UP, "PingSlotInfoReq", 1, (("period", 0, 3, _U),)),
-    (0x10, DOWN, "PingSlotInfoAns", 0, ()),
-    (0x11, DOWN, "PingSlotChannelReq", 4, (("frequency_hz", 0, 24, _HZ), ("data_rate_index", 24, 4, _U))),
-    (0x11, UP, "PingSlotChannelAns", 1, (_HZ_OK, _DR_OK)),
-    (0x12, UP, "BeaconTimingReq", 0, ()),
-    (0x12, DOWN, "BeaconTimingAns", 3, (("delay", 0, 16, _U), ("channel_index", 16, 8, _U))),
-    (0x13, DOWN, "BeaconFreqReq", 3, (("frequency_hz", 0, 24, _HZ),)),
-    (0x13, UP, "BeaconFreqAns", 1, (_HZ_OK,)),
+    (0x02, UP, "LinkCheckReq", 0, ""),
+    (0x02, DOWN, "LinkCheckAns", 2, "margin:8:u gateway_count:8:u"),
+    (0x03, DOWN, "LinkADRReq", 4,
+     "tx_power_index:4:u data_rate_index:4:u channel_mask:16:u nb_trans:4:u channel_mask_control:3:u"),
+    (0x03, UP, "LinkADRAns", 1, "channel_mask_ack:1:b data_rate_index_ack:1:b tx_power_index_ack:1:b"),
+    (0x04, DOWN, "DutyCycleReq", 1, "max_duty_cycle:4:u"),
+    (0x04, UP, "DutyCycleAns", 0, ""),
+    (0x05, DOWN, "RXParamSetupReq", 4, "rx2_data_rate_index:4:u rx1_dr_offset:3:u _:1:u rx2_frequency_hz:24:h"),
+    (0x05, UP, "RXParamSetupAns", 1, "rx2_frequency_ack:1:b rx2_dr_ack:1:b rx1_dr_offset_ack:1:b"),
+    (0x06, DOWN, "DevStatusReq", 0, ""),
+    (0x06, UP, "DevStatusAns", 2, "battery:8:u margin:6:s"),
+    (0x07, DOWN, "NewChannelReq", 5, "channel_index:8:u frequency_hz:24:h min_dr:4:u max_dr:4:u"),
+    (0x07, UP, "NewChannelAns", 1, "frequency_ack:1:b data_rate_ack:1:b"),
+    (0x08, DOWN, "RXTimingSetupReq", 1, "delay:4:u"),
+    (0x08, UP, "RXTimingSetupAns", 0, ""),
+    (0x09, DOWN, "TxParamSetupReq", 1, "max_eirp_dbm:4:d uplink_dwell:1:b downlink_dwell:1:b"),
+    (0x09, UP, "TxParamSetupAns", 0, ""),
+    (0x0A, DOWN, "DlChannelReq", 4, "channel_index:8:u frequency_hz:24:h"),
+    (0x0A, UP, "DlChannelAns", 1, "frequency_ack:1:b uplink_frequency_ack:1:b"),
+    (0x0D, UP, "DeviceTimeReq", 0, ""),
+    (0x0D, DOWN, "DeviceTimeAns", 5, "gps_seconds:32:u fraction_256ths:8:u"),
+    (0x10, UP, "PingSlotInfoReq", 1, "period:3:u"),
+    (0x10, DOWN, "PingSlotInfoAns", 0, ""),
+    (0x11, DOWN, "PingSlotChannelReq", 4, "frequency_hz:24:h data_rate_index:4:u"),
+    (0x11, UP, "PingSlotChannelAns", 1, "frequency_ack:1:b data_rate_ack:1:b"),
+    (0x12, UP, "BeaconTimingReq", 0, ""),
+    (0x12, DOWN, "BeaconTimingAns", 3, "delay:16:u channel_index:8:u"),
+    (0x13, DOWN, "BeaconFreqReq", 3, "frequency_hz:24:h"),
+    (0x13, UP, "BeaconFreqAns", 1, "frequency_ack:1:b"),
 )  # fmt: skip
 
-_BY_CID = {(row[0], row[1]): row for row in TABLE}
-_BY_NAME = {row[2]: row for row in TABLE}
+
+def layout(row):
+    """[(name, first bit, bits, kind), …] of a row; `_` are reserved bits."""
+    found: list = []
+    shift = 0
+    for text in row[4].split():
+        name, width, kind = text.split(":")
+        if name != "_":
+            found.append((name, shift, int(width), kind))
+        shift += int(width)
+    return found
+
+
+def _row(cid, direction):
+    for row in TABLE:
+        if row[0] == cid and row[1] == direction:
+            return row
+    return None
+
+
+def _named(name):
+    for row in TABLE:
+        if row[2] == name:
+            return row
+    return None
 
 
 def parse(data, direction):
@@ -73,7 +84,7 @@ def parse(data, direction):
     at, n = 0, len(data)
     while at < n:
         cid = data[at]
-        row = _BY_CID.get((cid, direction))
+        row = _row(cid, direction)
         if row is None:
             return commands + [Command(UNKNOWN, c, {"cid": c}) for c in data[at:]]
         end = at + 1 + row[3]
@@ -81,18 +92,18 @@ def parse(data, direction):
             commands.append(Command(INCOMPLETE, cid, {"cid": cid, "command": row[2], "bytes_missing": end - n}))
             return commands
         payload = int.from_bytes(data[at + 1 : end], "little")
-        commands.append(Command(row[2], cid, {f: _read(payload, shift, bits, k) for f, shift, bits, k in row[4]}))
+        commands.append(Command(row[2], cid, {f: _read(payload, shift, bits, k) for f, shift, bits, k in layout(row)}))
         at = end
     return commands
 
 
 def build(name, **fields):
     """One command as bytes; fields that are left out are 0. Raises FrameError for unknown names and bad values."""
-    row = _BY_NAME.get(name)
+    row = _named(name)
     if row is None:
         raise FrameError("there is no MAC command '%s'" % name)
     payload = 0
-    for field, shift, bits, kind in row[4]:
+    for field, shift, bits, kind in layout(row):
         payload |= _write(name, field, fields.pop(field, None), bits, kind) << shift
     if fields:
         raise FrameError("%s has no field '%s'" % (name, sorted(fields)[0]))
@@ -103,7 +114,7 @@ def length(command):
     """Bytes a parsed command took, its identifier included."""
     if command.name == UNKNOWN:
         return 1
-    row = _BY_NAME[command.fields["command"] if command.name == INCOMPLETE else command.name]
+    row = _named(command.fields["command"] if command.name == INCOMPLETE else command.name)
     return 1 + row[3] - command.fields.get("bytes_missing", 0)
 
 

@@ -41,6 +41,13 @@ class Client:
         self._pings = 0
         self.subscriptions = 0  # that the broker has not answered yet
 
+    def wrote(self, n):
+        """The transport took so many bytes of `out[0]`; what it did not take is offered again from there."""
+        if n == len(self.out[0]):
+            del self.out[0]
+        else:
+            self.out[0] = memoryview(self.out[0])[n:]
+
     @property
     def under_way(self):
         """How many publications have no PUBACK yet."""

@@ -32,7 +32,8 @@ def measured(frame):
         "temperature": (t - 65536 if t & 0x8000 else t) / 100,
         "humidity": (frame[6] << 8 | frame[7]) / 100,
         "pressure_hpa": (frame[8] << 16 | frame[9] << 8 | frame[10]) / 100,
-        # The manual has the accuracy in the upper half of byte 11; what modules send has it in that of byte 12.
+        # The manual has the accuracy in the upper half of byte 11. The collected rows state 1 where that is 0, which is
+        # the upper half of byte 12 (PyPMS shifts by 4); they all hold 0x0019, so which is meant cannot be told by them.
         "iaq_accuracy": frame[11] >> 4 or frame[12] >> 4,
         "iaq": iaq,
         "gas_kohm": (frame[13] << 24 | frame[14] << 16 | frame[15] << 8 | frame[16]) / 1000,

@@ -40,4 +40,6 @@ class Addresses:
 
 def _host(address):
     """The ESP32 port's addresses are (host, port), the Unix port's are bytes."""
-    return address[0] if isinstance(address, tuple) else socket.inet_ntop(socket.AF_INET, bytes(address[4:8]))
+    if isinstance(address, tuple):
+        return address[0]
+    return socket.inet_ntop(socket.AF_INET, bytes(address[4:8]))  # type: ignore[attr-defined]

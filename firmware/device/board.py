@@ -46,6 +46,10 @@ def _drive(number, level, hold):
     return machine.Pin(number, machine.Pin.OUT, value=level, hold=hold)  # type: ignore[call-arg]
 
 
+def _nothing():
+    pass
+
+
 class Board:
     """One board by its name."""
 
@@ -57,6 +61,7 @@ class Board:
         self.files = files
         self.rtc_ppm = CRYSTAL_PPM if self.pins.RTC_CRYSTAL else RC_PPM
         self.wake_pins = self.pins.PULSE
+        self.feed = _nothing  # the watchdog's, where there is one: for whoever waits long
         self._made = {}
         self._modem = None
         self._rail = None  # what the sensors' power was last set to
@@ -97,7 +102,7 @@ class Board:
         return self._once("adc", n, lambda: machine.ADC(machine.Pin(pin), atten=_ATTENUATIONS[11]))
 
     def pulse(self, n=0):
-        """The Pin of a counter; closed contacts are low, and the pull-up is the chip's where it has one."""
+        """The Pin of a contact against ground; the pull-up is the chip's, where it has one. Who counts is pulses.py."""
         pin = self.bus_pins("pulse", n)
         return self._once("pulse", n, lambda: machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP))
 

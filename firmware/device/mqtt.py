@@ -154,7 +154,7 @@ class Carrier:
 
     def status_body(self, status):
         """JSON for `status/<device>`. Without a status only that we are there."""
-        body = {"online": True}
+        body: dict = {"online": True}
         rssi_dbm = self._wifi.rssi_dbm()
         if rssi_dbm is not None:
             body["rssi_dbm"] = rssi_dbm

@@ -8,10 +8,10 @@ from edge.sensors.fault import SensorFault
 
 
 class Sensors:
-    """`board.bus(name)` gives the bus; drivers are made once."""
+    """`board.bus(name)` gives the bus, `counters` the contacts; drivers are made once."""
 
-    def __init__(self, board, config):
-        self._board, self._config = board, config
+    def __init__(self, board, config, counters):
+        self._board, self._config, self._counters = board, config, counters
         self._drivers = {}
 
     def _driver(self, name):
@@ -21,7 +21,12 @@ class Sensors:
             try:
                 module = __import__("firmware.device.drivers." + rule["chip"], None, None, ("Driver",))
                 options = dict(rule["options"] or {})
-                driver = module.Driver(self._board.bus(rule["bus"]), rule["address"], **options)
+                if rule["bus"].startswith("pulse"):
+                    options.pop("debounce_ms", None)
+                    bus = self._counters[name]
+                else:
+                    bus = self._board.bus(rule["bus"])
+                driver = module.Driver(bus, rule["address"], **options)
             except (ImportError, TypeError, ValueError, KeyError) as error:
                 raise SensorFault("config", repr(error)) from None
             except OSError as error:

@@ -2,27 +2,31 @@
 
 The rule: a configuration that cannot be used is never the end: the last good one goes on, and the status says so. A new
 one is on trial until a whole cycle has worked with it; if the device starts again three times before that, the last
-good one comes back. MicroPython only.
+good one comes back. What was checked once is kept beside it with its check sum, so that the code that checks is loaded
+only for a configuration that is new. MicroPython only.
 """
 
 import json
+from binascii import crc32
 
-from edge.config import ConfigError, check_sum, checked, laid_over
+from firmware.device.loaded import Loaded
 
 CONFIG, GOOD, IDENTITY = "config.json", "config.good", "identity.json"
+CHECKED = "config.use"  # {"of": CRC-32 of the text, "sum": what a status says, "config": …}
 TRIALS_MAX = 3
 
 
 class Settings:
-    """`files`: the root of flash; `chips`: edge.sensors.chips.CHIPS; `buses`: of the board."""
+    """`files`: the root of flash; `buses`: of the board."""
 
-    def __init__(self, files, nvs, chips, buses):
-        self._files, self._nvs, self._chips, self._buses = files, nvs, chips, buses
+    def __init__(self, files, nvs, buses):
+        self._files, self._nvs, self._buses = files, nvs, buses
         self.trouble = ""  # why the given configuration is not in use
         self.identity = self._identity()
-        self._text = None
+        self._text = None  # of the configuration in use
+        self.sum = 0
+        self.changed = False  # a new configuration waits for the next start
         self.config = self._load()
-        self.sum = check_sum(self._text)
 
     def _identity(self):
         try:
@@ -33,29 +37,51 @@ class Settings:
 
     def _load(self):
         given = self._read(CONFIG)
-        trials = self._nvs.get("trials", 0)
-        if given is not None and given != self._read(GOOD) and trials >= TRIALS_MAX:
-            self.trouble = "the device stopped %d times with it" % trials
-        elif given is not None:
-            config = self._checked(given)
-            if config is not None:
-                if given != self._read(GOOD):
-                    self._nvs.set("trials", trials + 1)
-                self._text = given
-                return config
-        else:
-            self.trouble = "config.json is missing"
         good = self._read(GOOD)
-        config = self._checked(good) if good is not None else None
-        self._text = good if config is not None else b"{}"
+        trials = self._nvs.get("trials", 0)
+        if given is None:
+            self.trouble = "config.json is missing"
+        elif given != good and trials >= TRIALS_MAX:
+            self.trouble = "the device stopped %d times with it" % trials
+        else:
+            config = self._usable(given)
+            if config is not None:
+                if given != good:
+                    self._nvs.set("trials", trials + 1)
+                return config
+        return self._usable(good) if good is not None else None
+
+    def _usable(self, text):
+        """The checked configuration of a text, None where it cannot be used."""
+        of = crc32(text) & 0xFFFFFFFF
+        try:
+            known = json.loads(self._files.read(CHECKED))
+            if known["of"] == of:
+                self._text, self.sum = text, known["sum"]
+                return known["config"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        config, total, wrong = self._check(text)
+        if config is None:
+            self.trouble = wrong
+            return None
+        self._text, self.sum = text, total
+        try:
+            self._files.write(CHECKED, json.dumps({"of": of, "sum": total, "config": config}).encode())
+        except OSError:
+            pass  # it is checked again at the next start
         return config
 
-    def _checked(self, text):
-        try:
-            return checked(json.loads(text), self._chips, self._buses)
-        except (ValueError, TypeError, AttributeError) as error:  # ConfigError is a ValueError
-            self.trouble = str(error) if isinstance(error, ConfigError) else "it is not JSON"
-            return None
+    def _check(self, text):
+        """(configuration or None, check sum, what is wrong)"""
+        with Loaded("edge.config") as rules:
+            chips = __import__("edge.sensors.chips", None, None, ("*",))
+            try:
+                return rules.checked(json.loads(text), chips.CHIPS, self._buses), rules.check_sum(text), ""
+            except rules.ConfigError as error:
+                return None, 0, str(error)
+            except (ValueError, TypeError, AttributeError):
+                return None, 0, "it is not JSON"
 
     def _read(self, name):
         try:
@@ -65,29 +91,33 @@ class Settings:
 
     def works(self):
         """A whole cycle has worked with the configuration in use."""
-        if self._text != b"{}" and not self.trouble and self._read(GOOD) != self._text:
+        if self.trouble or self._text is None:
+            return
+        if self._nvs.get("trials", 0):
             try:
-                self._files.write(GOOD, self._text)
+                if self._read(GOOD) != self._text:
+                    self._files.write(GOOD, self._text)
             except OSError:
                 return
-        if not self.trouble:
             self._nvs.set("trials", 0)
 
     def change(self, text):
         """A change from the network, laid over what is in use: taken for the next cycle, or what is wrong with it."""
         try:
-            given = json.loads(self._text)
             change = json.loads(text)
-            if not isinstance(change, dict):
-                return "the change is not an object"
-            new = json.dumps(laid_over(given, change)).encode()
-            checked(json.loads(new), self._chips, self._buses)
-            self._files.write(CONFIG, new)
-            self._nvs.set("trials", 0)
-        except ConfigError as error:
-            return str(error)
         except ValueError:
             return "the change is not JSON"
+        if not isinstance(change, dict):
+            return "the change is not an object"
+        with Loaded("edge.config") as rules:
+            new = json.dumps(rules.laid_over(json.loads(self._text or b"{}"), change)).encode()
+        _, _, wrong = self._check(new)
+        if wrong:
+            return wrong
+        try:
+            self._nvs.set("trials", 0)
+            self._files.write(CONFIG, new)
         except OSError:
             return "flash did not take it"
+        self.changed = True
         return ""

@@ -24,7 +24,7 @@ def tls_context(authority):
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
+    context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
     try:
         context.load_verify_locations(authority)
     except (ValueError, OSError) as error:

@@ -200,10 +200,7 @@ class Talk:
             if not n:
                 break
             wrote = True
-            if n == len(out[0]):
-                del out[0]
-            else:
-                out[0] = memoryview(out[0])[n:]
+            self._client.wrote(n)
         return wrote
 
     def _handle(self, event):

@@ -14,16 +14,16 @@ from edge.clock import Clock
 from edge.desk import Desk
 from edge.outbox.generation import generation
 from edge.outbox.outbox import Outbox
-from edge.sensors.chips import CHIPS
-from edge.sensors.fault import SensorFault
-from edge.station import Exchange, Read, Sleep, Station, Stop, Store, Wait, Warm
+from edge.schedule import left_ms
 from edge.uptime import Uptime
 from firmware.device.board import Board
-from firmware.device.sensors import Sensors
+from firmware.device.contacts import Contacts
+from firmware.device.loaded import Loaded
+from firmware.device.nap import nap
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
+from schemas.status import Status
 from schemas.wire import WireReading, status_bits
-from schemas.wire_status import Status
 
 _RESETS = {
     machine.PWRON_RESET: "power", machine.HARD_RESET: "software", machine.WDT_RESET: "watchdog",
@@ -32,6 +32,7 @@ _RESETS = {
 _WATCHDOG_MS = 120000
 _CLOCK = "clock.json"
 _NAP_MS = 20000  # longest wait without feeding the watchdog
+RETRY_S = 900  # for a device that has nothing to go by yet
 
 
 class Unit:
@@ -43,21 +44,22 @@ class Unit:
         self.files = Files(root or "/")
         self.nvs = Nvs()
         self.board = Board(board, self.nvs, self.files)
+        nap(self.board)
         self.board.feed = self._watchdog.feed
         self.memory = RtcMemory()
         kept = self.memory.load()
         self.reset = _RESETS.get(machine.reset_cause(), "other")
-        self.settings = Settings(self.files, self.nvs, CHIPS, self.board.buses())
+        self.settings = Settings(self.files, self.nvs, self.board.buses())
         self._start_clocks(kept)
         self._start_outbox(root, kept)
         config = self.settings.config
-        self.station = Station(config, CHIPS, kept.get("station")) if config else None
-        self.sensors = Sensors(self.board, config)
+        self.contacts = Contacts(self.board, self.nvs, config, kept.get("pulses", {}))
+        self._station, self._carrier = kept.get("station"), kept.get("carrier", {})
+        self.faults = dict((self._station or {}).get("faults", {}))
         every_ms = (config or {}).get("status_every_s", 86400) * 1000
         self.desk = Desk(
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"), every_ms
         )  # fmt: skip
-        self.carrier = self._carrier(kept.get("carrier", {}))
         self._first = self.reset != "sleep"
         self._battery = None
         self._unstored = False
@@ -93,63 +95,29 @@ class Unit:
                 self.clock.seen(outbox.newest.boot, outbox.newest.uptime_s * 1000)
         self._save_clock()
 
-    def _carrier(self, kept):
-        config = self.settings.config
-        if not config or not self.settings.identity:
-            return None
-        try:
-            if config["radio"] == "lorawan":
-                from firmware.device.lora import Carrier
-            else:
-                from firmware.device.mqtt import Carrier
-            return Carrier(self.board, self.settings.identity, config, kept)
-        except (ImportError, ValueError, KeyError, OSError) as error:
-            self.desk.fault("config", repr(error))
-            return None
-
     def now_ms(self):
         """Uptime."""
         return self._uptime.now_ms(time.ticks_ms())
 
     def cycle(self):
-        """One round of the station; until when (uptime) to sleep then."""
-        if self.station is None:  # nothing to measure with: say so, and ask for a configuration
-            self._exchange()
-            return self.now_ms() + 900000
-        self.board.sensor_power(True)
-        step = self.station.begin(self.now_ms())
-        while not isinstance(step, Sleep):
-            self._watchdog.feed()
-            step = self._do(step)
-        self.settings.works()
-        return step.until_ms
-
-    def _do(self, step):
-        station = self.station
-        if isinstance(step, Warm):
-            return self._sensed(step.sensor, step.ambient, self.sensors.start, station.warmed)
-        if isinstance(step, Read):
-            return self._sensed(step.sensor, step.ambient, self.sensors.read, station.measured)
-        if isinstance(step, Wait):
-            time.sleep_ms(max(0, min(_NAP_MS, step.until_ms - self.now_ms())))
-            return station.waited(self.now_ms())
-        if isinstance(step, Stop):
-            self.sensors.stop(step.sensor)
-            return station.stopped(self.now_ms())
-        if isinstance(step, Store):
+        """One round: measure, store, send; until when (uptime) to sleep then."""
+        began = self.now_ms()
+        self._watchdog.feed()
+        config = self.settings.config
+        if config is not None:
+            self.board.sensor_power(True)
+            with Loaded("firmware.device.measuring") as measuring:
+                values, self._station, self.faults = measuring.measure(
+                    self.board, config, self.contacts.counters, self._station, self.now_ms, self._watchdog.feed
+                )
+                del measuring
             self.board.sensor_power(False)
-            self._store(step.values)
-            return station.stored(self.now_ms())
+            self._store(values)
         self._exchange()
+        self.settings.works()
         when = self.clock.stamp(self.now_ms())
-        return station.exchanged(self.now_ms(), when and when[0])
-
-    def _sensed(self, sensor, ambient, what, answer):
-        try:
-            value = what(sensor, ambient)
-        except SensorFault as fault:
-            return self.station.failed(sensor, self.now_ms(), fault.code)
-        return answer(sensor, self.now_ms(), value)
+        interval_s = config["interval_s"] if config else RETRY_S
+        return self.now_ms() + left_ms(interval_s, began, self.now_ms(), when and when[0])
 
     def _store(self, values):
         values = dict(values)
@@ -189,7 +157,7 @@ class Unit:
             flags.append("reboot")
         if self.reset == "watchdog" and self._first:
             flags.append("watchdog")
-        if self.station.faults:
+        if self.faults:
             flags.append("sensor_fault")
         if self._battery is not None and self._battery * 1000 < self.settings.config["low_battery_mv"]:
             flags.append("low_battery")
@@ -202,18 +170,29 @@ class Unit:
         return flags
 
     def _exchange(self):
-        gc.collect()
         self._watchdog.feed()
-        if self.carrier is not None:
-            before = self.clock.boot.zero
-            self.carrier.exchange(self.desk)
-            if self.clock.boot.zero != before:
-                self._save_clock()
+        config, identity = self.settings.config, self.settings.identity
+        if not config or not identity:
+            return
+        before = self.clock.boot.zero
+        try:
+            with Loaded("firmware.device." + ("lora" if config["radio"] == "lorawan" else "mqtt")) as module:
+                carrier = module.Carrier(self.board, identity, config, self._carrier)
+                try:
+                    carrier.exchange(self.desk)
+                finally:
+                    self._carrier = carrier.to_dict()
+                    carrier.close()
+                    del module, carrier
+        except Exception as error:  # whatever is wrong with the radio, the station goes on measuring
+            self.desk.fault("other", repr(error))
+        if self.clock.boot.zero != before:
+            self._save_clock()
         self._watchdog.feed()
 
     def _about(self):
         """What the status says of the device, without faults of the radio and the answer."""
-        faults = list(self.station.faults.items()) if self.station else []
+        faults = list(self.faults.items())
         if self.settings.trouble:
             faults.append(("config", "config"))
         if self.outbox.damaged:
@@ -239,10 +218,12 @@ class Unit:
         kept = {
             "uptime": self._uptime.to_dict(time.ticks_ms(), _rtc_ms(), planned_ms),
             "clock": self.clock.to_dict(),
-            "station": self.station.to_dict() if self.station else None,
+            "station": self._station,
             "desk": self.desk.to_dict(),
-            "carrier": self.carrier.to_dict() if self.carrier else {},
+            "carrier": self._carrier,
             "seq": (self.outbox.generation, self.outbox.next_seq),
+            "pulses": self.contacts.totals(),
+            "pulse_pins": self.contacts.wakers,
         }
         try:
             self.memory.save(kept)
@@ -255,21 +236,29 @@ class Unit:
         mode = (self.settings.config or {}).get("sleep", "deep")
         left = max(1, until_ms - self.now_ms())
         if mode == "deep":
-            if self.carrier is not None:
-                self.carrier.close()
             self.board.before_sleep()
             self.keep(left)
+            self.contacts.may_wake()
             machine.deepsleep(left)
         self.keep(0)
+        if self.settings.changed:
+            machine.reset()
         while True:
             left = until_ms - self.now_ms()
             self._watchdog.feed()
             if left <= 0:
                 return
             if mode == "light":
-                machine.lightsleep(left)
+                self._doze(left)
             else:
                 time.sleep_ms(min(left, _NAP_MS))
+
+    def _doze(self, ms):
+        """Light sleep; a contact may end it and is counted."""
+        woken = self.contacts.may_wake()
+        machine.lightsleep(ms)
+        if woken and machine.wake_reason() == machine.EXT1_WAKE:
+            self.contacts.count_wake()
 
 
 def _rtc_ms():

@@ -14,7 +14,7 @@ from rich.table import Table
 from edge import energy, energy_figures
 from edge.lorawan.eu868 import DATA_RATES, data_rate, frm_payload_max
 from firmware import contents, image
-from firmware.frames import frame_bytes
+from firmware.frames import channels_of, frame_bytes
 from klimanetz import __version__
 from klimanetz.failure import Failure, wrong_use
 
@@ -84,7 +84,8 @@ def show_energy(
         carrier = radio or ("lorawan" if known is not None and known.radio else "mqtt")
         if carrier not in contents.CARRIERS:
             raise wrong_use(f"there is no radio '{carrier}': use lorawan or mqtt")
-        payload = _payload(sf, readings) if carrier == "lorawan" else 0
+        energy.check_sensors(names)
+        payload = _payload(sf, readings, names) if carrier == "lorawan" else 0
         budget = energy.budget(board, carrier, interval, names, sf, payload, sleep, sleep_ua)
         lasts = energy.years(budget.mah_day, cell)
         strong = energy.too_strong(budget, cell)
@@ -134,10 +135,10 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _payload(sf: int, readings: int) -> int:
+def _payload(sf: int, readings: int, sensors: list[str]) -> int:
     dr = data_rate(sf, 125000)
     assert dr is not None
-    payload, limit = frame_bytes(readings), frm_payload_max(dr)
+    payload, limit = frame_bytes(readings, channels_of(sensors)), frm_payload_max(dr)
     if payload > limit:
         raise wrong_use(f"{readings} readings take up to {payload} bytes, and SF{DATA_RATES[dr].sf} carries {limit}")
     return payload

@@ -1,8 +1,9 @@
 """Buses of the simulated chip, in the signatures and with the errors of MicroPython's ESP32 port.
 
-The rule: what a transfer takes passes in virtual time. `attach` puts a part on a bus: "i2c0" is machine.I2C(0), "uart1"
-machine.UART(1), "softi2c41" machine.SoftI2C with SDA on GPIO 41, "pin5" what is on GPIO 5 (1-Wire, ADC, pulses). An I2C
-part has `written(data)` and `read(n)`, both may raise Nack. MicroPython only.
+The rule: what a transfer takes passes in virtual time. `attach` puts a part on a bus, as a configuration names it:
+"i2c0" is machine.I2C(0), "uart0" machine.UART(1), "onewire0" any 1-Wire pin that has nothing of its own; "softi2c41" is
+machine.SoftI2C with SDA on GPIO 41, "pin5" what is on GPIO 5 (1-Wire, ADC, pulses). An I2C part has `written(data)` and
+`read(n)`, both may raise Nack. MicroPython only.
 """
 
 import errno
@@ -12,12 +13,13 @@ from simulators.board.part import Nack, garbage
 from simulators.board.uart import UART
 
 _parts = {}  # bus name -> [(address, part)]
+held_low = {}  # bus name -> (from_us, to_us): something else than a part shorts it
 
 
 def attach(bus, address, part):
     """Put a part on a bus; a 1-Wire part's address is its 8 bytes of ROM."""
     if bus.startswith("uart"):
-        UART.attach(int(bus[4:]), part)
+        UART.attach(int(bus[4:]) + 1, part)  # UART(0) is the REPL
     else:
         _parts.setdefault(bus, []).append((address, part))
 
@@ -27,6 +29,14 @@ def attached(bus):
     return _parts.get(bus, ())
 
 
+def is_held(bus):
+    """Whether something pulls a bus low now."""
+    span = held_low.get(bus)
+    if span and span[0] <= timeline.true_us < span[1]:
+        return True
+    return any([part.holds() for _, part in attached(bus)])
+
+
 class _Line:
     """SDA as whoever looks at the pin sees it: low while a part holds it."""
 
@@ -34,7 +44,7 @@ class _Line:
         self._bus = bus
 
     def level(self, us):
-        return 0 if any([part.holds() for _, part in attached(self._bus)]) else 1
+        return 0 if is_held(self._bus) else 1
 
     def next_edge(self, us):
         return None
@@ -58,7 +68,7 @@ class _I2C:
 
     def _part(self, address):
         """The part that acknowledges. Raises OSError."""
-        if any([part.holds() for _, part in attached(self._bus)]):
+        if is_held(self._bus):
             timeline.advance(self._timeout_us)
             raise OSError(errno.ETIMEDOUT)
         timeline.advance(20 * 1000000 // self._freq)  # start, address, stop

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from simulators.board.compiled import doubles
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 OVERRIDES = ROOT / "simulators" / "board" / "overrides"
 START = ROOT / "simulators" / "board" / "start.py"
 HEAP_KIB = 192  # what a device is given; see docs/device.md
+MEASURE = ROOT / "simulators" / "board" / "measure.py"
 START_US = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -27,16 +30,27 @@ class Chip:
     """One chip. `code`: the folder with the firmware (this checkout, or an image's `lib`)."""
 
     def __init__(
-        self, folder: Path, micropython: str, code: Path = ROOT, heap_kib: int = HEAP_KIB,
+        self, folder: Path, micropython: str, code: Path = ROOT, heap_kib: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
-        self._command = [micropython, "-X", "heapsize=%dk" % heap_kib]
-        path = ":".join(str(p) for p in (OVERRIDES, code, ROOT, ".frozen"))
+        self._micropython, self._heap_kib = micropython, heap_kib
+        made = doubles()
+        path = ":".join(str(p) for p in (made / "simulators/board/overrides", code, made, ROOT, ".frozen"))
         self._environment = os.environ | {"MICROPYPATH": path, "KLIMANETZ_BOARD": str(folder)} | dict(environment or {})
         folder.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             self.change(true_us=START_US, reset="power")
+
+    @property
+    def heap_kib(self) -> int:
+        """The device's 192 KiB and what the doubles of its hardware take, measured once."""
+        if self._heap_kib is None:
+            ran = self._run(MEASURE, 4096, 60)
+            if ran.returncode or ran.stderr:
+                raise ChipStopped(ran.stdout + ran.stderr)
+            self._heap_kib = HEAP_KIB + -(-int(ran.stdout.split()[-1]) // 1024)
+        return self._heap_kib
 
     @property
     def _file(self) -> Path:
@@ -60,16 +74,14 @@ class Chip:
 
     def start(self, script: Path | str, timeout_s: float = 60) -> str:
         """Run until the chip sleeps, resets or loses power; what it printed. Raises ChipStopped."""
-        ran = subprocess.run(
-            [*self._command, str(START), str(script)],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-        )
+        ran = self._run(script, self.heap_kib, timeout_s)
         if ran.returncode or ran.stderr:
             raise ChipStopped(ran.stdout + ran.stderr)
         return ran.stdout
+
+    def _run(self, script: Path | str, heap_kib: int, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+        command = [self._micropython, "-X", "heapsize=%dk" % heap_kib, str(START), str(script)]
+        return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=timeout_s)
 
     def run(self, script: Path | str, until_s: float, starts_max: int = 100_000) -> list[str]:
         """Start it again and again until true time has come to `until_s`; what each start printed."""

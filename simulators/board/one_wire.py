@@ -5,7 +5,7 @@ reads zeros, whose CRC is right: as on the real one. MicroPython only.
 """
 
 from simulators.board import timeline
-from simulators.board.buses import attached
+from simulators.board.buses import attached, is_held
 from simulators.board.part import garbage
 
 _RESET_US, _SLOT_US = 960, 65
@@ -21,13 +21,15 @@ class OneWire:
     def __init__(self, pin):
         self.pin = pin
         self._bus = "pin%d" % pin.number
+        if not attached(self._bus):
+            self._bus = "onewire0"
         self._chosen = []
 
     def _parts(self):
         return [(rom, part) for rom, part in attached(self._bus) if not part.is_away()]
 
     def _held(self):
-        return any([part.holds() for _, part in self._parts()])
+        return is_held(self._bus)
 
     def reset(self, required=False):
         timeline.advance(_RESET_US)
@@ -35,7 +37,7 @@ class OneWire:
         self._command = None
         for _, part in self._parts():
             part.reset()
-        present = bool(self._parts())
+        present = bool(self._parts()) or self._held()
         if required and not present:
             raise OneWireError
         return present

@@ -8,6 +8,7 @@ and what happens before that goes unseen (ESP-IDF, "Sleep Modes"). What is outsi
 from simulators.board import power, timeline
 
 _sources = {}
+_pins = {}
 _watchers = {}  # GPIO -> functions that are told what is driven
 _driven = {}  # GPIO -> level
 _pulls = {}
@@ -53,10 +54,18 @@ class Pin:
     WAKE_LOW, WAKE_HIGH = 4, 5
     DRIVE_0, DRIVE_1, DRIVE_2, DRIVE_3 = 0, 1, 2, 3
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def __new__(cls, id, *args, **options):
+        """One object a number, as in the port."""
+        if isinstance(id, Pin):
+            return id
         if not isinstance(id, int) or not 0 <= id <= 48:
             raise ValueError("invalid pin")
-        self.number = id
+        if id not in _pins:
+            _pins[id] = object.__new__(cls)
+        return _pins[id]
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+        self.number = getattr(id, "number", id)
         self.init(mode, pull, value=value, hold=hold)
 
     def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):

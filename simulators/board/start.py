@@ -25,7 +25,7 @@ def mount():
 
 def main():
     mount()
-    if timeline.chip.get("parts"):
+    if timeline.chip.get("parts") or timeline.chip.get("held_low"):
         from simulators.board import world
 
         world.build()

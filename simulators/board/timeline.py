@@ -21,6 +21,7 @@ sleeping = False  # while what is due happens
 _rtc_us = 0
 _due = []  # [true_us, what happens], the next one last
 _dead = False
+sleeping = False
 
 
 def load():
@@ -50,6 +51,7 @@ def advance(us, asleep=False):
     global sleeping
     if _dead:
         lose_power()
+    sleeping = asleep
     goal = true_us + us
     while _due and _due[-1][0] <= goal:
         moment_us, what = _due.pop()

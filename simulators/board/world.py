@@ -1,9 +1,10 @@
 """The world around the simulated chip: `chip.json`'s "parts" become chips on its buses. MicroPython only.
 
 {"parts": [{"chip": "sht4x", "bus": "i2c0", "address": 68, "place": "2m", "faults": {"stuck": [from_us, to_us]},
-"options": {}, "rail": [36, 0]}], "seed": 1, "wiring": {"onewire0": "pin5"}}. A part's bus is the chip's own (see
-simulators.board.buses) or a name of "wiring"; `rail` is the pin and the level that give it power. What a part keeps
-outlives the interpreter in "kept", as its power does.
+"options": {}, "rail": [36, 0]}], "seed": 1, "wiring": {"onewire0": "pin5"}}. A part's bus is one of
+simulators.board.buses, or a name of "wiring"; "pin": 6 is short for the bus "pin6"; `rail` is the pin and the level
+that give it power. "held_low": {"i2c0": [from_us, to_us]} shorts a bus. What a part keeps outlives the interpreter
+in "kept", as its power does.
 """
 
 from simulators.board import buses, pins, timeline, truth
@@ -12,8 +13,9 @@ from simulators.board import buses, pins, timeline, truth
 def build():
     """Attach all parts."""
     chip = timeline.chip
+    buses.held_low.update(chip.get("held_low", {}))
     kept = chip.setdefault("kept", {})
-    for i, what in enumerate(chip["parts"]):
+    for i, what in enumerate(chip.get("parts", ())):
         own = kept.setdefault(str(i), {})
         if chip.get("reset", "power") == "power" or "rail" in what:
             _forget(own)
@@ -29,9 +31,13 @@ def _forget(kept):
 
 
 def _attach(what, kept):
-    bus = timeline.chip.get("wiring", {}).get(what["bus"], what["bus"])
+    bus = "pin%d" % what["pin"] if "pin" in what else what["bus"]
+    bus = timeline.chip.get("wiring", {}).get(bus, bus)
     faults = what.get("faults") or {}
     options = dict(what.get("options") or {})
+    for name in ("quantity", "divider"):
+        if name in what:
+            options[name] = what[name]
     place, seed = what.get("place", ""), timeline.chip.get("seed", 1)
     name = what["chip"]
     if name in ("rain", "wind"):
@@ -62,7 +68,8 @@ def _attach(what, kept):
     if name == "ds18b20":
         from simulators.board.chips.ds18b20 import rom
 
-        address = rom(address)
+        serial = what.get("rom")
+        address = rom(int.from_bytes(bytes.fromhex(serial)[1:7], "little") if serial else address)
     buses.attach(bus, address, part)
 
 

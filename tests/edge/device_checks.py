@@ -7,6 +7,7 @@ from edge.outbox.generation import generation
 from edge.outbox.outbox import SEGMENT_READINGS, Outbox
 from edge.outbox.ranges import Ranges
 from edge.outbox.record import pack_record, reading_of, record_at, scan, seq_at
+from edge.schedule import left_ms
 from edge.uptime import Uptime
 from schemas.wire import WireReading
 
@@ -244,7 +245,14 @@ def configurations():
     assert check_sum(b"123456789") == 0x29B1
 
 
-CHECKS = (ranges, records, generations, outbox_keeps_and_frees, outbox_full, outbox_damaged, uptime,
+def schedules():
+    assert left_ms(900, 1000, 5000, None) == 896000
+    assert left_ms(900, 0, 5000, UTC + 5000) == 895000
+    assert left_ms(900, 0, 5000, UTC - 20000) == 920000  # it was early: the moment belongs to this cycle
+    assert left_ms(900, 0, 2000000, None) == 1
+
+
+CHECKS = (schedules, ranges, records, generations, outbox_keeps_and_frees, outbox_full, outbox_damaged, uptime,
           clock_tells_earlier_readings, clock_bounds_what_was_never_synced, clock_and_liars, averages,
           configurations)  # fmt: skip
 

@@ -155,6 +155,19 @@ def check_client_publishes():
     assert one.received(packets.puback(1) + packets.puback(3), 50) == [client.Captured("a"), client.Captured("c")]
 
 
+def check_client_is_written_in_pieces():
+    for size in (1, 3, 7, 1000):
+        one, _ = online()
+        one.publish("t", b"12345", "a", 20)
+        one.subscribe(("a",), 20)
+        sent = b""
+        while one.out:
+            piece = bytes(one.out[0][:size])
+            sent += piece
+            one.wrote(len(piece))
+        assert sent == bytes(packets.publish("t", b"12345", 1, 1) + packets.subscribe(2, ("a",))), size
+
+
 def check_client_sends_again():
     one, _ = online(in_flight=3)
     one.publish("t", b"1", "a", 20)
@@ -345,7 +358,7 @@ def check_sntp_refuses():
 
 CHECKS = (
     check_whole_packets, check_every_prefix_needs_more, check_malformed, check_too_long, check_encoding,
-    check_encoding_refuses, check_client_publishes, check_client_sends_again, check_client_is_late,
+    check_encoding_refuses, check_client_publishes, check_client_is_written_in_pieces, check_client_sends_again, check_client_is_late,
     check_client_takes_messages, check_client_refused_or_confused, check_packet_ids_go_round, check_backoff,
     check_owed, check_downlinks, check_sntp, check_sntp_refuses,
 )  # fmt: skip

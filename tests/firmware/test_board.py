@@ -15,7 +15,7 @@ log = []
 
 
 class Pin:
-    IN, OUT, PULL_UP = 1, 3, 2
+    IN, OUT, PULL_UP, IRQ_FALLING = 1, 3, 2, 2
 
     def __init__(self, number, mode=-1, pull=-1, value=None, hold=None):
         self.number = number
@@ -24,6 +24,9 @@ class Pin:
 
     def init(self, mode, value=None):
         Pin(self.number, mode, value=value)
+
+    def irq(self, handler, trigger):
+        log.append("irq %d" % self.number)
 
     def value(self):
         return levels.get(self.number, 0)

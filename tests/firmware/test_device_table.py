@@ -1,5 +1,6 @@
 """The device's table of quantities: the same names, the same wire format, a fraction of the heap and flash."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from firmware.image import compiler
 from schemas import quantities
 
 ROOT = Path(__file__).resolve().parents[2]
-DEVICE_HALF = ("__init__", "bits", "channels", "wire", "wire_fields", "wire_down")
+DEVICE_HALF = ("__init__", "bits", "channels", "wire", "wire_fields", "wire_down", "wire_status")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,20 @@ def test_it_says_of_every_quantity_what_the_one_table_says() -> None:
     assert set(made["BY_WIRE_ID"]) == set(quantities.BY_WIRE_ID)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("vectors", ["wire", "down"])
+def test_no_module_of_a_device_reads_another_column() -> None:
+    """By the names of attributes: those that only a quantity has."""
+    others = set(quantities.Quantity._fields) - set(device_table.COLUMNS)
+    half = [ROOT / "schemas" / f"{name}.py" for name in DEVICE_HALF]
+    for path in [*half, *(ROOT / "edge").rglob("*.py"), *(ROOT / "firmware" / "device").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in others, f"{path}:{node.lineno}: {node.attr} is not in COLUMNS"
+            elif isinstance(node, ast.ImportFrom) and node.module == "schemas.quantities":
+                known = {"Quantity", "QUANTITIES", "BY_NAME", "BY_WIRE_ID", *device_table.KINDS}
+                assert {alias.name for alias in node.names} <= known, f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("vectors", ["wire", "down", "status"])
 def test_the_wire_vectors_hold_with_it(micropython: str, device: Path, vectors: str) -> None:
     script = ROOT / "tests" / "schemas" / f"run_{vectors}_vectors.py"
     file = ROOT / "schemas" / "vectors" / f"{vectors}_v1.json"

@@ -19,7 +19,7 @@ from schemas.wire import WireReading
 from schemas.wire_down import DownCommand
 from simulators.board import timeline
 
-WATCHDOG_MS = 30000
+WATCHDOG_MS = 15000  # a name server that does not answer blocks for 10 s
 plan = timeline.chip["plan"]
 PATH = timeline.folder + "/station.json"
 

@@ -23,7 +23,7 @@ def test_energy_adds_up() -> None:
     answer = json.loads(done.stdout)
     assert answer["mah_day"] == pytest.approx(sum(answer["parts_mah_day"].values()), abs=0.001)
     assert (answer["radio"], answer["sf"], answer["payload_bytes"], answer["sensors"]) == (
-        "lorawan", 10, 24, ["sht4x", "bme280"],
+        "lorawan", 10, 35, ["sht4x", "bme280"],
     )  # fmt: skip
     assert answer["years"] > 0
     assert answer["peak_too_strong"] is False
@@ -45,7 +45,10 @@ def test_energy_in_words() -> None:
         (["--cell", "AAA"], "unknown cell 'AAA'"),
         (["--radio", "zigbee"], "there is no radio 'zigbee': use lorawan or mqtt"),
         (["--board", "esp32_c3", "--radio", "lorawan"], "esp32_c3 has no LoRa radio"),
-        (["--sf", "12", "--readings", "9"], "9 readings take up to 82 bytes, and SF12 carries 51"),
+        (
+            ["--sf", "12", "--readings", "9", "--sensors", "bme280"],
+            "9 readings take up to 82 bytes, and SF12 carries 51",
+        ),
         (["--sf", "6"], "use at least 7"),
         (["--interval", "3"], "longer than the interval of 3 s"),
     ],
@@ -60,7 +63,7 @@ def test_energy_refuses_in_one_sentence(arguments: list[str], said: str) -> None
 
 def test_image_refuses_in_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text('{"radio": "lorawan", "sensors": {}}')
+    config.write_text('{"radio": "lorawan", "sensors": {"air": {"chip": "sht4x", "bus": "i2c0"}}}')
     for code, said, arguments in (
         (2, "there is no board 'uno'", ["--board", "uno", "--config", config]),
         (1, "cannot be read: No such file", ["--board", "heltec_v3", "--config", tmp_path / "gone.json"]),

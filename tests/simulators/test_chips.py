@@ -254,7 +254,7 @@ time.sleep(30)
 print(ask(b"\\x7e\\0\\3\\0\\xfc\\x7e"))
 print(ask(b"\\x7e\\0\\3\\0\\xfc\\x7e"))
 """
-    refused, wrong, started, answer, nothing = run(code, part("sps30", "uart1"))
+    refused, wrong, started, answer, nothing = run(code, part("sps30", "uart0"))
     assert refused == "7e00034300b97e"
     assert wrong == "", "a frame with a wrong check sum is not answered"
     assert started == "7e00000000ff7e"
@@ -311,7 +311,7 @@ time.sleep_ms(50)
 print(frames())
 """
     )
-    out = run(code, part("pms", "uart1"))
+    out = run(code, part("pms", "uart0"))
     assert len(pms(out[0])) == 3
     stable = pms(out[1])[-1]
     assert [stable[3], stable[4], stable[5]] == [round(true(name, 64)) for name in ("pm1", "pm2_5", "pm10")]
@@ -323,15 +323,15 @@ print(frames())
 
 def test_what_can_go_wrong_on_a_serial_port(run: Run) -> None:
     code = PMS + "time.sleep_ms(3500)\nprint(frames())"
-    assert run(code, part("pms", "uart1", faults={"missing": ALWAYS})) == [""]
+    assert run(code, part("pms", "uart0", faults={"missing": ALWAYS})) == [""]
     for fault in ("bad_crc", "garbage"):
         with pytest.raises(AssertionError):
-            pms(run(code, part("pms", "uart1", faults={fault: ALWAYS}))[0])
+            pms(run(code, part("pms", "uart0", faults={fault: ALWAYS}))[0])
     with pytest.raises(AssertionError):
-        pms(run(code.replace("9600", "115200"), part("pms", "uart1"))[0])
-    overflow = run(code.replace("3500", "600000"), part("pms", "uart1"))[0]
+        pms(run(code.replace("9600", "115200"), part("pms", "uart0"))[0])
+    overflow = run(code.replace("3500", "600000"), part("pms", "uart0"))[0]
     assert len(overflow) == 512, "the buffer is full, the rest is lost"
-    assert run("u = UART(2, 9600)\ntime.sleep(3)\nprint(u.read(), u.any())", part("pms", "uart1")) == ["None 0"]
+    assert run("u = UART(2, 9600)\ntime.sleep(3)\nprint(u.read(), u.any())", part("pms", "uart0")) == ["None 0"]
 
 
 ONE_WIRE = """
@@ -369,7 +369,10 @@ print(o.readbit(), pad(roms[0]))
 print(pad(b"\\x28\\1\\2\\3\\4\\5\\6\\7"))
 """
     )
-    parts = [part("ds18b20", "pin5", 0x1122334455, place="soil"), part("ds18b20", "pin5", 7, place="water")]
+    parts = [
+        part("ds18b20", "pin5", 0x1122334455, place="soil", quantity="soil_temperature"),
+        part("ds18b20", "pin5", 7, place="water", quantity="soil_temperature"),
+    ]
     out = run(code, *parts)
     assert out[0].startswith("285544332211")
     assert out[1] == "50054b467fff0c101c 0", "85 °C, as the datasheet's own example of a CRC"
@@ -560,8 +563,8 @@ def test_what_stands_on_an_adc(run: Run) -> None:
     vane, soil, cell, nothing = map(int, run(code, *parts, wiring={"adc1": "pin4"})[0].split())
     kilohm = (33, 6.57, 8.2, 0.891, 1, 0.688, 2.2, 1.41, 3.9, 3.14, 16, 14.12, 120, 42.12, 64.9, 21.88)
     step = round(true("wind_direction") / 22.5) % 16
-    assert vane == approx(min(3.1, 3.3 * kilohm[step] / (kilohm[step] + 10)) * 1e6, abs=1000)
-    assert soil == approx((2.2 - 1.2 * true("soil_moisture") / 100) * 1e6, abs=1000)
+    assert vane == approx(3.0 * kilohm[step] / (kilohm[step] + 10) * 1e6, abs=1000)
+    assert soil == approx((2.5 - 1.5 * true("soil_moisture") / 100) * 1e6, abs=1000)
     assert cell == approx(true("battery") / 4.9 * 1e6, abs=1000)
     assert nothing == 0
 

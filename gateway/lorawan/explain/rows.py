@@ -187,7 +187,7 @@ def _fields(command: mac.Command, octets: bytes) -> tuple[Part, ...]:
         missing = command.fields.get("bytes_missing")
         return (Part("", "", f"{missing} bytes are missing"),) if missing else ()
     found = []
-    for name, low, width, _ in row[4]:
+    for name, low, width, _ in mac.layout(row):
         at, inside = low // 8, low % 8
         shown = octets[at : at + width // 8].hex(" ")
         if width % 8:

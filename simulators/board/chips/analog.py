@@ -12,7 +12,7 @@ _KILOHM = (33, 6.57, 8.2, 0.891, 1, 0.688, 2.2, 1.41, 3.9, 3.14, 16, 14.12, 120,
 class Vane(part.Part):
     """Missing: the pull-up alone, or nothing where that is away too; the ADC sees no part then."""
 
-    def __init__(self, truth, faults=None, kept=None, supply_v=3.3, pull_up_kilohm=10, north_deg=0):
+    def __init__(self, truth, faults=None, kept=None, supply_v=3.0, pull_up_kilohm=10, north_deg=0):
         super().__init__(truth, faults, kept)
         self._supply_v, self._pull_up, self._north_deg = supply_v, pull_up_kilohm, north_deg
 
@@ -24,7 +24,7 @@ class Vane(part.Part):
 class Soil(part.Part):
     """Linear between dry and wet; less voltage is wetter."""
 
-    def __init__(self, truth, faults=None, kept=None, dry_v=2.2, wet_v=1.0):
+    def __init__(self, truth, faults=None, kept=None, dry_v=2.5, wet_v=1.0):
         super().__init__(truth, faults, kept)
         self._dry_v, self._wet_v = dry_v, wet_v
 

@@ -26,7 +26,7 @@ def rom(serial):
 
 
 class Part(part.Part):
-    def __init__(self, truth, faults=None, kept=None, quantity="soil_temperature"):
+    def __init__(self, truth, faults=None, kept=None, quantity="air_temperature"):
         super().__init__(truth, faults, kept)
         self._quantity = quantity
         self._pad = bytearray(struct.pack("<hBBBBBB", 85 * 16, 0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))

@@ -14,6 +14,10 @@ WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = False, True
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
 
 
+def gpio_deep_sleep_hold(on):
+    pass
+
+
 class NVS:
     """One namespace. Durable after `commit`, all of it or nothing."""
 
@@ -67,7 +71,3 @@ class NVS:
         if len(key) > 15:
             raise ValueError("a key of NVS has at most 15 characters")
         self._own[key] = value
-
-
-def gpio_deep_sleep_hold(on):
-    pass

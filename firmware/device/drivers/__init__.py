@@ -1,0 +1,1 @@
+"""Drivers, one module a chip, loaded by the name in the configuration."""

@@ -1,0 +1,329 @@
+"""The carrier for stations on LoRaWAN: readings, status and questions up, acknowledgements, commands and time down.
+
+One `exchange` is one session with the network: join if due, the live lane, a status, what the network still holds for
+us, and the backlog while it hears us. Live readings are not confirmed: each goes twice (the one before rides along),
+and what is lost all the same stays in the outbox until the cloud says that it is stored. Confirmed is only a status
+that answers a command, for nothing else would make up for its loss. MicroPython only.
+"""
+
+import time
+
+import machine
+
+from edge.aes_micropython import aes
+from edge.lorawan import airtime, eu868
+from edge.lorawan.budget import BACKLOG, JOIN, LIVE, Budget
+from edge.lorawan.class_a import CONFIRMED_TRIES, JOIN_CHANNELS, Transaction, join_windows
+from edge.lorawan.device import Downlink, Joined
+from edge.lorawan.frames import FrameError
+from edge.lorawan.joining import QUIET, Joining, asks, is_heard, is_lost
+from firmware.device.loaded import Loaded
+from firmware.device.lora_memory import Memory, Unkept
+from firmware.device.lora_radio import Radio, random
+from schemas.wire import WireError, encode
+
+READINGS_PORT, BACKLOG_PORT, STATUS_PORT, ACK_PORT, COMMAND_PORT = 1, 2, 3, 10, 11
+HEADERS = 13  # MHDR, FHDR, FPort, MIC
+LIVE_READINGS, BACKLOG_READINGS = 6, 40  # looked at for one frame
+BACKLOG_FRAMES = 8  # in one exchange
+FETCHES = 3  # empty uplinks in one exchange, for what the network still holds
+JOINS, JOIN_PATIENCE_MS = 3, 30000  # attempts in one exchange, and how long to wait for the next one
+TIME_WANTED_S = 30  # a clock that may be off by more is set
+TIME_EVERY = 8  # uplinks, until the question is answered
+GPS_EPOCH_S, LEAP_SECONDS = 315964800, 18  # since 2017 (IERS Bulletin C)
+NOT_OURS = ("for another device", "not a downlink", "the device has not joined yet")
+_run = "%08x" % random(1 << 30)  # this start
+
+
+class Carrier:
+    """As its fellow for MQTT: `exchange` never raises for trouble with the network, it says it to the desk."""
+
+    def __init__(self, board, identity, config, kept):
+        lorawan = config.get("lorawan", {})
+        if kept.get("run") != _run and machine.reset_cause() != machine.DEEPSLEEP_RESET:
+            kept = {}  # of a run that came to another end: it may have sent more than it says
+        self._board, self._dr = board, min(5, lorawan.get("dr", 3))
+        self._interval_s = config.get("interval_s", 900)
+        self._otaa = identity["activation"] == "otaa"
+        self._memory = Memory(board, kept)
+        self._device = device = self._memory.load(aes, identity)
+        device.adr = lorawan.get("adr", True)
+        if not device.adr or device.session is None:
+            device.link.dr = self._dr
+        device.unheard = kept.get("unheard", QUIET)
+        self._heard_ms, self._asked = kept.get("heard", 0), kept.get("asked", TIME_EVERY)
+        self._joining = Joining(kept.get("join"))
+        self._budget = Budget(lorawan.get("fair_use_s", 0) * 1000000, board.rtc_ppm, kept.get("air"))
+        if kept:
+            self._budget.going_on(self._memory.air())
+        self._new = not kept
+        self._radio = None
+        self._desk = None
+        self._more = False  # the network holds something for us
+
+    def to_dict(self):
+        """For the memory that outlives a deep sleep."""
+        kept = self._memory.to_dict(self._device)
+        kept["run"] = _run
+        kept["unheard"], kept["heard"], kept["asked"] = self._device.unheard, self._heard_ms, self._asked
+        kept["join"], kept["air"] = self._joining.to_list(), self._budget.to_dict()
+        return kept
+
+    def close(self):
+        if self._radio:
+            self._radio.sleep()
+
+    def exchange(self, desk):
+        """One session with the network."""
+        self._desk = desk
+        if self._new:
+            self._budget.after_power_loss(self._memory.air(), self._now_s())
+            self._new = False
+        try:
+            if self._radio is None:
+                self._radio = Radio(self._board.modem(), getattr(self._board, "doze", time.sleep_ms))
+            self._session()
+            self._radio.sleep()
+        except Unkept as error:
+            desk.fault("flash", str(error))
+        except (OSError, RuntimeError, ValueError, AssertionError) as error:  # of the modem and its bus
+            self._radio = None
+            desk.fault("modem", repr(error))
+        finally:
+            self._desk = None
+
+    def _session(self):
+        device = self._device
+        lost = self._otaa and device.session and is_lost(device.unheard, self._desk.now_ms() - self._heard_ms)
+        if lost:
+            self._desk.fault("session", "%d uplinks without an answer" % device.unheard)
+        if device.session is None or lost:
+            joined = self._join()
+            if device.session is None:
+                return
+            if joined:
+                self._ask_time()
+        try:
+            self._live()
+            self._status()
+            self._fetch()
+            self._backlog()
+        except FrameError as error:  # the counters have run out
+            self._desk.fault("counter", str(error))
+            if self._otaa:
+                device.session = None
+
+    def _join(self):
+        for _ in range(1 if self._device.session else JOINS):
+            wait_ms = self._joining.wait_ms(self._desk.now_ms(), random)
+            if wait_ms > JOIN_PATIENCE_MS:
+                return False
+            self._radio.pause(wait_ms)
+            try:
+                if self._try_to_join():
+                    return True
+            except FrameError as error:
+                self._desk.fault("counter", str(error))
+                return False
+        return False
+
+    def _try_to_join(self):
+        device, dr = self._device, self._joining.data_rate(self._dr)
+        phy = device.join_request()
+        self._memory.before_join(device)
+        transaction = Transaction(phy, dr, JOIN_CHANNELS, join_windows, self._budget, random, lane=JOIN)
+
+        def hear(phy):
+            result = device.on_join_accept(phy)
+            if not isinstance(result, Joined):
+                self._unwelcome(result.reason)
+                return False, False
+            device.link.dr = dr
+            self._memory.before_session(device)
+            self._keep()
+            self._listened()
+            return True, True
+
+        done = self._radio.run(transaction, self._now_s, lambda send: self._before(send, JOIN), hear)
+        if done.times:
+            self._joining.tried(eu868.airtime_us(len(phy), dr), self._desk.now_ms(), random)
+        if done.answered:
+            self._joining = Joining()
+        return done.answered
+
+    def _live(self):
+        device = self._device
+        readings = self._desk.newest(LIVE_READINGS)
+        if asks(device.unheard):
+            device.request("LinkCheckReq")
+        if readings and self._asked >= TIME_EVERY and not self._is_timed(readings[0]):
+            self._ask_time()
+        if not readings:
+            if device.session.fcnt_up == 0:
+                self._uplink(b"", None)  # so that the network knows of the new session
+            return
+        try:
+            payload, n = self._pack(readings)
+        except WireError as error:
+            self._desk.fault("size", str(error))
+            return
+        self._budget.live_us = self._need_us(len(payload))
+        if self._uplink(payload, READINGS_PORT):
+            self._desk.sent(readings[:n])
+
+    def _ask_time(self):
+        self._device.request("DeviceTimeReq")
+        self._asked = 0
+
+    def _pack(self, readings):
+        """The newest and, where that fits into half as much again, the one before; further ones where they are free.
+
+        LoRa fills whole blocks: what is left of the last one costs nothing.
+        """
+        device = self._device
+        room = device.room()
+        alone = len(encode(readings[:1], room)[0])
+        wanted = alone + alone // 2 + 2
+        rate = eu868.DATA_RATES[device.link.dr]
+        if rate.sf:
+            wanted += airtime.spare(min(255, wanted + HEADERS + self._fopts()), rate.sf, rate.bw_hz)
+        return encode(readings, min(wanted, room))
+
+    def _fopts(self):
+        """Bytes of MAC commands that go with the next uplink."""
+        return eu868.frm_payload_max(self._device.link.dr) - self._device.room()
+
+    def _need_us(self, length):
+        """Air time that live readings take in an hour."""
+        link = self._device.link
+        return max(1, 3600 // self._interval_s) * link.nb_trans * eu868.airtime_us(length + HEADERS, min(link.dr, 6))
+
+    def _status(self):
+        status = self._desk.status()
+        if status is None:
+            return
+        try:
+            with Loaded("schemas.wire_status") as wire_status:
+                payload = wire_status.encode(status, self._device.room())
+        except WireError as error:
+            self._desk.fault("size", str(error))
+            self._desk.status_sent()
+            return
+        confirmed = status.answer is not None and is_heard(self._device.unheard)
+        done = self._uplink(payload, STATUS_PORT, confirmed)
+        if done and (done.answered or not confirmed):
+            self._desk.status_sent()
+
+    def _fetch(self):
+        for _ in range(FETCHES):
+            if not self._more or not self._uplink(b"", None):
+                return
+
+    def _backlog(self):
+        for _ in range(BACKLOG_FRAMES):
+            if not is_heard(self._device.unheard) or not self._has_air(self._device.room(), BACKLOG):
+                return
+            readings = self._desk.backlog(BACKLOG_READINGS)
+            if not readings:
+                return
+            try:
+                payload, n = encode(readings, self._device.room())
+            except WireError as error:
+                self._desk.fault("size", str(error))
+                return
+            if not self._uplink(payload, BACKLOG_PORT, lane=BACKLOG):
+                return
+            self._desk.sent(readings[:n])
+
+    def _has_air(self, length, lane):
+        link = self._device.link
+        dr = min(link.dr, 6)
+        us, now_s = eu868.airtime_us(min(255, length + HEADERS), dr), self._now_s()
+        return any(self._budget.wait_s(c[0], us, now_s, lane) == 0 for c in link.usable_channels(dr))
+
+    def _uplink(self, payload, port, confirmed=False, lane=LIVE):
+        """The Done of one uplink, None where there is no air time for it: then no counter is used up."""
+        device = self._device
+        if not self._has_air(len(payload) + self._fopts(), lane):
+            self._desk.fault("duty", "no air time left")
+            return None
+        self._more = False
+        phy = device.uplink(payload, port, confirmed)
+        self._asked += 1
+        self._memory.before_uplink(device)
+        link = device.link
+        dr = link.dr
+        tries = CONFIRMED_TRIES if confirmed else link.nb_trans
+        transaction = Transaction(
+            phy, dr, link.usable_channels(), link.windows, self._budget, random, tries, confirmed, lane,
+            link.tx_power,
+        )  # fmt: skip
+        done = self._radio.run(transaction, self._now_s, lambda send: self._before(send, lane), self._hear)
+        if done.answered and transaction.dr < link.dr == dr:
+            link.dr, link.tx_power = transaction.dr, 0
+        self._keep()
+        return done if done.times else None
+
+    def _keep(self):
+        if not self._memory.keep(self._device):
+            self._desk.fault("flash", "the session could not be stored")
+
+    def _before(self, send, lane):
+        promise = self._budget.promise(send.hz, send.airtime_us, self._now_s())
+        if promise:
+            self._memory.keep_air(promise)
+        self._budget.sent(send.hz, send.airtime_us, self._now_s(), lane, self._device.link.max_duty_cycle)
+
+    def _hear(self, phy):
+        """(whether it is for us, whether it acknowledges)."""
+        ended_ms = self._desk.now_ms() - self._radio.since_ms()
+        result = self._device.on_downlink(phy, self._battery(), self._radio.snr_db)
+        if not isinstance(result, Downlink):
+            self._unwelcome(result.reason)
+            return False, False
+        self._memory.heard(self._device)
+        self._listened()
+        self._more = result.f_pending
+        self._take(result, ended_ms)
+        return True, result.ack
+
+    def _listened(self):
+        self._heard_ms = self._desk.now_ms()
+
+    def _unwelcome(self, reason):
+        if reason not in NOT_OURS:
+            self._desk.fault("downlink", reason)
+
+    def _take(self, downlink, ended_ms):
+        for command in downlink.mac:
+            if command.name == "DeviceTimeAns":
+                seconds = command.fields["gps_seconds"] + GPS_EPOCH_S - LEAP_SECONDS
+                utc_ms = seconds * 1000 + command.fields["fraction_256ths"] * 1000 // 256
+                self._desk.synced(utc_ms, "lorawan", 1, ended_ms)
+        if downlink.fport in (None, 0):
+            return
+        try:
+            if downlink.fport == ACK_PORT:
+                with Loaded("schemas.wire_down") as wire_down:
+                    ranges = wire_down.decode_ack(downlink.payload)
+                self._desk.acked(ranges)
+            elif downlink.fport == COMMAND_PORT:
+                with Loaded("schemas.wire_down") as wire_down:
+                    command = wire_down.decode_command(downlink.payload)
+                self._desk.command(command)
+            else:
+                raise WireError("port %d is not known" % downlink.fport)
+        except WireError as error:
+            self._desk.fault("downlink", str(error))
+
+    def _is_timed(self, reading):
+        quality_s = reading.uncertainty_s
+        return reading.time_s is not None and quality_s is not None and quality_s <= TIME_WANTED_S
+
+    def _battery(self):
+        """As DevStatusAns wants it: 1 (3.0 V) to 254 (4.2 V), 255 where nobody knows."""
+        volts = self._board.battery_v()
+        return 255 if volts is None else max(1, min(254, int((volts - 3.0) / 1.2 * 253) + 1))
+
+    def _now_s(self):
+        return self._desk.now_ms() // 1000
