@@ -237,8 +237,8 @@ class Unit:
         left = max(1, until_ms - self.now_ms())
         if mode == "deep":
             self.board.before_sleep()
+            self.contacts.may_wake(True)
             self.keep(left)
-            self.contacts.may_wake()
             machine.deepsleep(left)
         self.keep(0)
         if self.settings.changed:
@@ -255,10 +255,9 @@ class Unit:
 
     def _doze(self, ms):
         """Light sleep; a contact may end it and is counted."""
-        woken = self.contacts.may_wake()
+        self.contacts.may_wake(False)
         machine.lightsleep(ms)
-        if woken and machine.wake_reason() == machine.EXT1_WAKE:
-            self.contacts.count_wake()
+        self.contacts.count_wake()
 
 
 def _rtc_ms():

@@ -1,7 +1,7 @@
 """Reed contacts: a tipping bucket and an anemometer. A source of edges for pins.attach.
 
-A contact pulls its pin low while it is closed; it may bounce. `train` counts the pulses since its beginning:
-`next_after(us)` and `last_until(us)` are moments, None where there is none.
+A contact pulls its pin low while it is closed; it may bounce when it closes and when it opens. `train` counts the
+pulses since its beginning: `next_after(us)` and `last_until(us)` are moments, None where there is none.
 """
 
 from simulators.board import part
@@ -29,8 +29,8 @@ class Contact(part.Part):
         if following is not None:
             closed_us = min(closed_us, (following - pulse_us) // 2)
         edges = [pulse_us + i * _BOUNCE_US for i in range(2 * self._bounces + 1)]
-        edges.append(max(pulse_us + closed_us, edges[-1] + 1))
-        return edges
+        opens_us = max(pulse_us + closed_us, edges[-1] + _BOUNCE_US)
+        return edges + [opens_us + i * _BOUNCE_US for i in range(2 * self._bounces + 1)]
 
     def level(self, us):
         fixed = self._fault_at(us)
