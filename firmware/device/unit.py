@@ -50,7 +50,7 @@ class Unit:
         self.memory = RtcMemory()
         kept = self.memory.load()
         self.board.orderly = self._take_up(kept)
-        self.settings = Settings(self.files, self.nvs, self.board.buses())
+        self.settings = Settings(self.files, self.nvs, self.board.buses(), version)
         self._start_clocks(kept)
         self._start_outbox(root, kept)
         config = self.settings.config
