@@ -74,7 +74,7 @@ class Carrier:
         """Whether nothing was sent since `kept` was made: it is this start's last, or a deep sleep has brought it."""
         session = getattr(board, "lora_session", None)
         if session is None:
-            return machine.reset_cause() == machine.DEEPSLEEP_RESET
+            return getattr(board, "orderly", machine.reset_cause() == machine.DEEPSLEEP_RESET)
         return kept.get("session") == session
 
     def exchange(self, desk):
