@@ -398,8 +398,8 @@ def check_without_adr():
 def check_exhausted_counters():
     station = Station()
     station.cycle()
-    session = station.carrier._device.session
-    station.carrier._device.session = session.advanced(fcnt_up=0xFFFFFFFF)
+    session = station.carrier.device.session
+    station.carrier.device.session = session.advanced(fcnt_up=0xFFFFFFFF)
     station.air.sessions[-1] = station.air.sessions[-1].advanced(fcnt_up=0xFFFFFFF0)
     station.cycle(2)
     assert station.codes() == ["counter"]
