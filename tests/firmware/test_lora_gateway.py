@@ -27,8 +27,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("image"))
+def image() -> Path:
+    return compiled()
 
 
 @pytest.fixture
