@@ -31,6 +31,8 @@ def _attach(part):
         buses.attach("adc%d" % part["pin"], lambda: _microvolts(chip, part, true))
         return
     module, name = _MODULES[chip]
+    if chip == "sps30" and part["bus"].startswith("uart"):
+        name = "Sps30Uart"
     kind = getattr(__import__("simulators.board.chips." + module, None, None, (name,)), name)
     if chip == "rain":
         pins.sources[part["pin"]] = kind()

@@ -406,6 +406,39 @@ def test_voltages(run: Run, chip: str) -> None:
     assert open_["fault"] == "missing"
 
 
+ON_WIRE = {"chip": "sps30", "bus": "uart0"}
+SPS30 = "one = driver('sps30', board().bus('uart0'))\n"
+
+
+def test_an_sps30_on_uart(run: Run) -> None:
+    text = (
+        SPS30
+        + """
+from simulators.board import buses
+for _ in range(2):
+    measure(one)
+    print(json.dumps(buses.attached["uart0"].sleeps))
+one.start({})  # and a reset while its fan runs: the new driver finds it measuring
+time.sleep(2)
+measure(driver("sps30", board().bus("uart0")))
+"""
+    )
+    first, asleep, second, again, third = run([ON_WIRE], text)
+    assert asleep is True
+    assert again is True
+    for out in (first, second, third):
+        near(out)
+        assert set(out["values"]) == {"pm1", "pm2_5", "pm10"}
+
+
+@pytest.mark.parametrize(("fault", "codes"), [("missing", ("missing",)), ("bad_crc", ("crc",)), ("garbage", ("crc",))])
+def test_an_sps30_on_uart_that_is_not_well(run: Run, fault: str, codes: tuple[str, ...]) -> None:
+    [out] = run([ON_WIRE | {"faults": {fault: FOREVER}}], SPS30 + "measure(one)\n")
+    assert out["values"] is None
+    assert out["fault"] in codes
+    assert sum(out["ms"]) < 3000
+
+
 STATION = "from tests.firmware.station_bench import cycles\n"
 
 

@@ -168,3 +168,65 @@ class Scd30(Sensirion):
 
     def _is_ready(self):
         return self._next_us is not None and timeline.true_us >= self._next_us
+
+
+class Sps30Uart(Double):
+    """The same sensor on UART: SHDLC frames at 115200 baud, states in which a command is refused (0x43), sleep."""
+
+    def __init__(self, truth, faults=None):
+        Double.__init__(self, truth, faults)
+        self.running, self._next_us, self._out = False, 0, b""
+        self.sleeps, self._interface_on = False, True
+
+    def write(self, data, baudrate):
+        if baudrate != 115200:
+            return
+        if self.sleeps and not self._interface_on:
+            self._interface_on = True  # any low level wakes it, and is lost
+            return
+        if data[0] != 0x7E or data[-1] != 0x7E:
+            return
+        body, at = b"", 1
+        while at < len(data) - 1:
+            escaped = data[at] == 0x7D
+            at += 1 if escaped else 0
+            body += bytes((data[at] ^ 0x20 if escaped else data[at],))
+            at += 1
+        if sum(body) & 255 == 255:
+            self._command(body[1], body[3:-1])
+
+    def _command(self, command, data):
+        if self.sleeps and command != 0x11:
+            return
+        state, answer = 0, b""
+        if command == 0x00:
+            state = 0x43 if self.running or data != b"\x01\x03" else 0
+            if not state:
+                self.running, self._next_us = True, timeline.true_us + 1000000
+        elif command == 0x01:
+            state, self.running = (0 if self.running else 0x43), False
+        elif command == 0x03:
+            state = 0 if self.running else 0x43
+            if self.running and timeline.true_us >= self._next_us:
+                self._next_us = timeline.true_us + 1000000
+                values = [self.now(q) for q in ("pm1", "pm2_5", "pm2_5", "pm10")] + [1, 2, 3, 4, 5, 0.6]
+                answer = pack(">10f", *values)
+        elif command == 0x10:
+            state = 0x43 if self.running else 0
+            self.sleeps, self._interface_on = not self.running, self.running
+        elif command == 0x11:
+            state, self.sleeps = (0 if self.sleeps else 0x43), False
+        self._send(bytes((0, command, state, len(answer))) + answer)
+
+    def _send(self, body):
+        body += bytes((255 - (sum(body) + (9 if self.has("bad_crc") else 0)) & 255,))
+        self._out += b"\x7e"
+        for byte in body:
+            self._out += bytes((0x7D, byte ^ 0x20)) if byte in (0x7E, 0x7D, 0x11, 0x13) else bytes((byte,))
+        self._out += b"\x7e"
+
+    def read_ready(self, baudrate):
+        out, self._out = self._out, b""
+        if not self.present():
+            return b""
+        return self.garbage(len(out)) if self.has("garbage") else out
