@@ -54,9 +54,9 @@ def _network_side(request: str, way: int) -> str:
 
 def commands() -> str:
     rows: list[tuple[object, ...]] = [("id", "request", "from", "bytes there, back", "device", "network")]
-    for cid, way, name, size, _ in mac.TABLE:
+    for cid, way, name, size, _ in mac.table():
         if name.endswith("Req"):
-            back = next(row[3] for row in mac.TABLE if row[0] == cid and row[1] != way)
+            back = next(row[3] for row in mac.table() if row[0] == cid and row[1] != way)
             sender = "device" if way == UP else "network"
             row = (f"`{cid:02x}`", f"`{name}`", sender, f"{1 + size}, {1 + back}")
             rows.append((*row, _device_side(name, way) or "–", _network_side(name, way) or "–"))
