@@ -67,7 +67,9 @@ class Settings:
             return None
         self._text, self.sum = text, total
         try:
-            self._files.write(CHECKED, json.dumps({"of": of, "by": self._version, "sum": total, "config": config}).encode())
+            self._files.write(
+                CHECKED, json.dumps({"of": of, "by": self._version, "sum": total, "config": config}).encode()
+            )
         except OSError:
             pass  # it is checked again at the next start
         return config

@@ -43,24 +43,10 @@ def _attach(what, kept):
     if name in ("rain", "wind"):
         pins.attach(int(bus[3:]), _contact(name, place, seed, faults, kept, options))
         return
-<<<<<<< HEAD
     if name in ("vane", "soil", "battery"):
         from simulators.board.chips import analog
 
         make = {"vane": analog.Vane, "soil": analog.Soil, "battery": analog.Cell}[name]
-=======
-    module, name = _MODULES[chip]
-    if chip == "sps30" and part["bus"].startswith("uart"):
-        name = "Sps30Uart"
-    kind = getattr(__import__("simulators.board.chips." + module, None, None, (name,)), name)
-    if chip == "rain":
-        pins.sources[part["pin"]] = kind()
-    elif chip == "wind":
-        pins.sources[part["pin"]] = kind(true)
-    elif chip == "ds18b20":
-        rom = bytes([int(part["rom"][i : i + 2], 16) for i in range(0, 16, 2)])
-        buses.attach(part["bus"], kind(true, part.get("faults"), rom, part.get("quantity", "air_temperature")))
->>>>>>> 12c0f38764ee301e4571c285afaf8a3a2eaa2433
     else:
         if name == "sps30" and bus.startswith("uart"):
             name = "sps30_uart"
