@@ -149,6 +149,7 @@ def _sensor(name, given, chips, buses, taken):
                 "%s.options: %r is none of %s" % (where, option, ", ".join(sorted(chip.options)) or "none")
             )
     sensor["channels"] = channels_of(sensor, chip)
+    sensor["gives_pressure"] = "air_pressure" in chip.quantities
     for channel in sensor["channels"].values():
         if channel in taken:
             raise ConfigError(

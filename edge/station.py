@@ -4,7 +4,8 @@
 
 The rule: a sensor that is missing, stuck or answers rubbish costs its own values and nothing else; the others go on,
 and its fault is told in the next status. A reading has at least one value or is none. A value out of the physical
-range is kept, with the fault "range". Sensors are measured in the order in which they are ready.
+range is kept, with the fault "range". Sensors are measured in the order in which they are ready; one that needs the
+air pressure is started once that has been measured.
 """
 
 from collections import namedtuple
@@ -32,7 +33,7 @@ class Station:
         self.cycle = kept.get("cycle", 0)
         self._same = dict(kept.get("same", {}))  # sensor -> [check of its values, how often in succession]
         self.faults = dict(kept.get("faults", {}))  # sensor -> fault code, as of its last measurement
-        self._due, self._samples, self._todo = [], {}, []
+        self._due, self._samples, self._todo, self._late = [], {}, [], []
         self._ambient, self._values = {}, {}
         self._now = 0
         self._stops = []
@@ -50,7 +51,10 @@ class Station:
         self._ambient, self._values = {}, {}
         self._stops = list(self._due)
         self._todo = []  # [when ready, sensor], to be read
-        self._to_warm = list(self._due)
+        # A CO2 sensor reckons with the air pressure from its start on, so it waits for whoever measures that.
+        pressure = any([sensors[name]["gives_pressure"] for name in self._due])
+        self._late = [name for name in self._due if pressure and "co2" in sensors[name]["channels"]]
+        self._to_warm = [name for name in self._due if name not in self._late]
         return self._next()
 
     def warmed(self, sensor, now_ms, ready_in_ms):
@@ -91,6 +95,8 @@ class Station:
     def _next(self):
         if self._to_warm:
             return Warm(self._to_warm.pop(0), self._ambient)
+        if self._late and not any([self._config["sensors"][one[-1]]["gives_pressure"] for one in self._todo]):
+            return Warm(self._late.pop(0), self._ambient)
         if self._todo:
             self._todo.sort(key=_when)
             first = self._todo[0]

@@ -1,22 +1,14 @@
-"""When to join, at which data rate, and when a session counts as lost. Pure: times and chance are arguments.
+"""When to join, and at which data rate. Pure: times and chance are arguments.
 
-The rule for joins: in the first hour 1 % of the time on air, in the ten after it 0.1 %, then 0.01 %, so that a city
-that had no power does not drown its gateways; every wait is longer by a random half, so that its devices drift apart.
-The rule for silence: a network of ours says something at least every 24 readings or 6 hours. Who has heard nothing for
-QUIET uplinks asks (LinkCheckReq: one byte, never repeated, where a confirmed uplink would be sent up to six times).
-Specification: LoRaWAN 1.0.4, section 7 (retransmissions back-off) and 4.3.1.1 (ADRACKReq).
+The rule: in the first hour 1 % of the time on air, in the ten after it 0.1 %, then 0.01 %, so that a city that had no
+power does not drown its gateways; every wait is longer by a random half, so that its devices drift apart.
+Specification: LoRaWAN 1.0.4, section 7 (retransmissions back-off).
 """
-
-from edge.lorawan.eu868 import ADR_ACK_DELAY, ADR_ACK_LIMIT
 
 HOUR_MS = 3600000
 SLOWER = ((HOUR_MS, 100), (11 * HOUR_MS, 1000))  # until then: one part in so many
 SLOWEST = 10000
 FIRST_MS = 4000  # the first join comes at a random moment within
-QUIET = 32  # uplinks
-ASK_EVERY = 4  # uplinks, while nothing is heard
-LOST = ADR_ACK_LIMIT + 6 * ADR_ACK_DELAY  # uplinks; by then power and data rate have gone as far as they go
-LOST_SLOW, LOST_MS = ADR_ACK_LIMIT + ADR_ACK_DELAY, 72 * HOUR_MS  # or so many in so long
 
 
 class Joining:
@@ -49,18 +41,3 @@ class Joining:
         parts = SLOWER[0][1] if since_ms < SLOWER[0][0] else SLOWER[1][1] if since_ms < SLOWER[1][0] else SLOWEST
         silent_ms = airtime_us * parts // 1000
         self.next_ms = now_ms + silent_ms + random(silent_ms // 2 + 1)
-
-
-def is_heard(unheard):
-    """Whether the network can be taken to hear this device: what can wait is sent only then."""
-    return unheard < QUIET
-
-
-def asks(unheard):
-    """Whether the next uplink should ask if anybody hears it."""
-    return unheard >= QUIET and (unheard - QUIET) % ASK_EVERY == 0
-
-
-def is_lost(unheard, silent_ms):
-    """Whether the session may be gone, so that the device should join beside using it."""
-    return unheard >= LOST or (unheard >= LOST_SLOW and silent_ms >= LOST_MS)

@@ -17,65 +17,68 @@ UNKNOWN, INCOMPLETE = "Unknown", "Incomplete"
 _U, _S, _B, _HZ, _DBM = "usbhd"  # unsigned, two's complement, bool, units of 100 Hz, index into EIRP_DBM
 EIRP_DBM = (8, 10, 12, 13, 14, 16, 18, 20, 21, 24, 26, 27, 29, 30, 33, 36)
 
-# (identifier, direction, name, payload bytes, fields); a field is name:bits:kind, from the lowest bit on. Text, because
-# tuples of tuples would take a tenth of a device's heap.
-TABLE = (
-    (0x02, UP, "LinkCheckReq", 0, ""),
-    (0x02, DOWN, "LinkCheckAns", 2, "margin:8:u gateway_count:8:u"),
-    (0x03, DOWN, "LinkADRReq", 4,
-     "tx_power_index:4:u data_rate_index:4:u channel_mask:16:u nb_trans:4:u channel_mask_control:3:u"),
-    (0x03, UP, "LinkADRAns", 1, "channel_mask_ack:1:b data_rate_index_ack:1:b tx_power_index_ack:1:b"),
-    (0x04, DOWN, "DutyCycleReq", 1, "max_duty_cycle:4:u"),
-    (0x04, UP, "DutyCycleAns", 0, ""),
-    (0x05, DOWN, "RXParamSetupReq", 4, "rx2_data_rate_index:4:u rx1_dr_offset:3:u _:1:u rx2_frequency_hz:24:h"),
-    (0x05, UP, "RXParamSetupAns", 1, "rx2_frequency_ack:1:b rx2_dr_ack:1:b rx1_dr_offset_ack:1:b"),
-    (0x06, DOWN, "DevStatusReq", 0, ""),
-    (0x06, UP, "DevStatusAns", 2, "battery:8:u margin:6:s"),
-    (0x07, DOWN, "NewChannelReq", 5, "channel_index:8:u frequency_hz:24:h min_dr:4:u max_dr:4:u"),
-    (0x07, UP, "NewChannelAns", 1, "frequency_ack:1:b data_rate_ack:1:b"),
-    (0x08, DOWN, "RXTimingSetupReq", 1, "delay:4:u"),
-    (0x08, UP, "RXTimingSetupAns", 0, ""),
-    (0x09, DOWN, "TxParamSetupReq", 1, "max_eirp_dbm:4:d uplink_dwell:1:b downlink_dwell:1:b"),
-    (0x09, UP, "TxParamSetupAns", 0, ""),
-    (0x0A, DOWN, "DlChannelReq", 4, "channel_index:8:u frequency_hz:24:h"),
-    (0x0A, UP, "DlChannelAns", 1, "frequency_ack:1:b uplink_frequency_ack:1:b"),
-    (0x0D, UP, "DeviceTimeReq", 0, ""),
-    (0x0D, DOWN, "DeviceTimeAns", 5, "gps_seconds:32:u fraction_256ths:8:u"),
-    (0x10, UP, "PingSlotInfoReq", 1, "period:3:u"),
-    (0x10, DOWN, "PingSlotInfoAns", 0, ""),
-    (0x11, DOWN, "PingSlotChannelReq", 4, "frequency_hz:24:h data_rate_index:4:u"),
-    (0x11, UP, "PingSlotChannelAns", 1, "frequency_ack:1:b data_rate_ack:1:b"),
-    (0x12, UP, "BeaconTimingReq", 0, ""),
-    (0x12, DOWN, "BeaconTimingAns", 3, "delay:16:u channel_index:8:u"),
-    (0x13, DOWN, "BeaconFreqReq", 3, "frequency_hz:24:h"),
-    (0x13, UP, "BeaconFreqAns", 1, "frequency_ack:1:b"),
-)  # fmt: skip
+# Identifier, direction (u up, d down), name, payload bytes, then the fields, name:bits:kind, from the lowest bit on;
+# `_` are reserved bits. One text, because rows of tuples would take five times as much of a device's heap.
+_ROWS = """
+02 u LinkCheckReq 0
+02 d LinkCheckAns 2 margin:8:u gateway_count:8:u
+03 d LinkADRReq 4 tx_power_index:4:u data_rate_index:4:u channel_mask:16:u nb_trans:4:u channel_mask_control:3:u
+03 u LinkADRAns 1 channel_mask_ack:1:b data_rate_index_ack:1:b tx_power_index_ack:1:b
+04 d DutyCycleReq 1 max_duty_cycle:4:u
+04 u DutyCycleAns 0
+05 d RXParamSetupReq 4 rx2_data_rate_index:4:u rx1_dr_offset:3:u _:1:u rx2_frequency_hz:24:h
+05 u RXParamSetupAns 1 rx2_frequency_ack:1:b rx2_dr_ack:1:b rx1_dr_offset_ack:1:b
+06 d DevStatusReq 0
+06 u DevStatusAns 2 battery:8:u margin:6:s
+07 d NewChannelReq 5 channel_index:8:u frequency_hz:24:h min_dr:4:u max_dr:4:u
+07 u NewChannelAns 1 frequency_ack:1:b data_rate_ack:1:b
+08 d RXTimingSetupReq 1 delay:4:u
+08 u RXTimingSetupAns 0
+09 d TxParamSetupReq 1 max_eirp_dbm:4:d uplink_dwell:1:b downlink_dwell:1:b
+09 u TxParamSetupAns 0
+0a d DlChannelReq 4 channel_index:8:u frequency_hz:24:h
+0a u DlChannelAns 1 frequency_ack:1:b uplink_frequency_ack:1:b
+0d u DeviceTimeReq 0
+0d d DeviceTimeAns 5 gps_seconds:32:u fraction_256ths:8:u
+10 u PingSlotInfoReq 1 period:3:u
+10 d PingSlotInfoAns 0
+11 d PingSlotChannelReq 4 frequency_hz:24:h data_rate_index:4:u
+11 u PingSlotChannelAns 1 frequency_ack:1:b data_rate_ack:1:b
+12 u BeaconTimingReq 0
+12 d BeaconTimingAns 3 delay:16:u channel_index:8:u
+13 d BeaconFreqReq 3 frequency_hz:24:h
+13 u BeaconFreqAns 1 frequency_ack:1:b
+"""
 
 
-def layout(row):
-    """[(name, first bit, bits, kind), …] of a row; `_` are reserved bits."""
-    found: list = []
+def table():
+    """Every command: (identifier, direction, name, payload bytes, ((field, first bit, bits, kind), …))."""
+    return [_parsed(line) for line in _ROWS.strip().split("\n")]
+
+
+def _parsed(line):
+    words = line.split()
+    fields: list = []
     shift = 0
-    for text in row[4].split():
+    for text in words[4:]:
         name, width, kind = text.split(":")
         if name != "_":
-            found.append((name, shift, int(width), kind))
+            fields.append((name, shift, int(width), kind))
         shift += int(width)
-    return found
+    return int(words[0], 16), UP if words[1] == "u" else DOWN, words[2], int(words[3]), tuple(fields)
 
 
 def _row(cid, direction):
-    for row in TABLE:
-        if row[0] == cid and row[1] == direction:
-            return row
-    return None
+    return _found(_ROWS.find("\n%02x %s " % (cid, "u" if direction == UP else "d")))
 
 
 def _named(name):
-    for row in TABLE:
-        if row[2] == name:
-            return row
-    return None
+    row = _found(_ROWS.rfind("\n", 0, max(0, _ROWS.find(" %s " % name))))
+    return row if row and row[2] == name else None
+
+
+def _found(at):
+    return None if at < 0 else _parsed(_ROWS[at + 1 : _ROWS.find("\n", at + 1)])
 
 
 def parse(data, direction):
@@ -92,7 +95,7 @@ def parse(data, direction):
             commands.append(Command(INCOMPLETE, cid, {"cid": cid, "command": row[2], "bytes_missing": end - n}))
             return commands
         payload = int.from_bytes(data[at + 1 : end], "little")
-        commands.append(Command(row[2], cid, {f: _read(payload, shift, bits, k) for f, shift, bits, k in layout(row)}))
+        commands.append(Command(row[2], cid, {f: _read(payload, shift, bits, k) for f, shift, bits, k in row[4]}))
         at = end
     return commands
 
@@ -103,7 +106,7 @@ def build(name, **fields):
     if row is None:
         raise FrameError("there is no MAC command '%s'" % name)
     payload = 0
-    for field, shift, bits, kind in layout(row):
+    for field, shift, bits, kind in row[4]:
         payload |= _write(name, field, fields.pop(field, None), bits, kind) << shift
     if fields:
         raise FrameError("%s has no field '%s'" % (name, sorted(fields)[0]))

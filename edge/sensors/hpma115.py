@@ -1,4 +1,4 @@
-"""Honeywell HPMA115S0 and C0: frames that they send by themselves, and answers to "read" (HPM series manual, table 7)."""
+"""Honeywell HPMA115S0 and C0: frames that they send unasked, and answers to "read" (HPM series manual, table 7)."""
 
 from edge.sensors.fault import SensorFault
 from edge.sensors.pms import find as find_sent

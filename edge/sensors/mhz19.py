@@ -5,6 +5,13 @@ from edge.sensors.stream import newest
 
 SIZE = 9
 READ = b"\xff\x01\x86\x00\x00\x00\x00\x00\x79"
+SELF_CALIBRATION = 0x79
+
+
+def request(command, value):
+    """The bytes of a command with one value."""
+    body = bytes((1, command, value, 0, 0, 0, 0))
+    return b"\xff" + body + bytes((-sum(body) & 0xFF,))
 
 
 def frame_at(data, at):

@@ -1,4 +1,4 @@
-"""Plantower PMS5003, PMS7003, PMSA003, PMS3003, PMS5003T and PMS5003ST: the frames that they send (data manuals V2.3 ff.).
+"""Plantower PMS5003, PMS7003, PMSA003, PMS3003, PMS5003T and PMS5003ST: their frames (data manuals V2.3 ff.).
 
 `42 4D`, length, big-endian words, the sum of all bytes before. The first three words are concentrations "CF=1" for
 an indoor aerosol, the next three those under atmospheric conditions: the latter are published. Clean air is zero, and
@@ -42,7 +42,7 @@ def words(frame):
 
 
 def measured(frame, model="PMSx003"):
-    """{field: value} of a frame: µg/m³, particles/cm³, and for some °C, %, mg/m³ of formaldehyde. Raises SensorFault."""
+    """{field: value} of a frame: µg/m³, particles/cm³, for some °C, %, mg/m³ of formaldehyde. Raises SensorFault."""
     w = words(frame)
     out = {_MASSES[i]: w[i] for i in range(6)}
     if len(w) < 12:
@@ -52,6 +52,8 @@ def measured(frame, model="PMSx003"):
         out[_COUNTS[i]] = w[6 + i] / 100
     if model == "PMS5003T":
         out["temperature"], out["humidity"] = _signed(w[10]) / 10, w[11] / 10
+    if model not in ("PMS5003S", "PMS5003T", "PMS5003ST") and len(w) == 13:
+        out["error"] = w[12] & 0xFF  # the sensor's own; above it stands its version
     if model in ("PMS5003S", "PMS5003ST"):
         out["formaldehyde"] = w[12] / 1000
     if len(w) > 14:

@@ -5,6 +5,7 @@ from edge.sensors.stream import newest
 
 SIZE = 10
 MEASUREMENT, COARSE, REPLY = 0xC0, 0xCF, 0xC5
+MODE, SLEEP, PERIOD = 2, 6, 8  # what a setting is about: 0 sends by itself; 0 asleep, 1 awake; minutes between two
 
 
 def frame_at(data, at):
@@ -19,6 +20,22 @@ def frame_at(data, at):
 def find(data):
     """(the newest whole frame or None, bytes to keep)."""
     return newest(data, frame_at)
+
+
+def find_measurement(data):
+    """As `find`; replies to settings are skipped."""
+    return newest(data, _measurement_at)
+
+
+def _measurement_at(data, at):
+    size = frame_at(data, at)
+    return size if size <= 0 or data[at + 1] == MEASUREMENT else 0
+
+
+def setting(kind, value):
+    """The bytes of a setting, for whichever sensor is there."""
+    body = bytes((kind, 1, value)) + bytes(10) + b"\xff\xff"
+    return b"\xaa\xb4" + body + bytes((sum(body) & 0xFF, 0xAB))
 
 
 def measured(frame):

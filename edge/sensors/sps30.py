@@ -1,4 +1,4 @@
-"""SPS30 (Sensirion): ten numbers, over I2C with CRCs or over UART in SHDLC frames (datasheet SPS30, sections 5 and 6)."""
+"""SPS30 (Sensirion): ten numbers, over I2C with CRCs or UART in SHDLC frames (datasheet SPS30, sections 5 and 6)."""
 
 from struct import unpack
 

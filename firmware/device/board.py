@@ -86,6 +86,21 @@ class Board:
         sda, scl = self.bus_pins("i2c", n)
         return self._once("i2c", n, lambda: self._make_i2c(n, sda, scl))
 
+    def unlock(self, name):
+        """Whether an I2C bus was held low by a chip and is free now. Raises OSError where it does not come free."""
+        n = int(name[3:])
+        sda, scl = self.bus_pins("i2c", n)
+        from firmware.device import bus
+
+        if not bus.is_held(sda, scl):
+            return False
+        freed = bus.free(sda, scl)
+        # The port has one object a bus, which drivers hold: making it anew gives the pins back to it.
+        self._made[("i2c", n)] = self._make_i2c(n, sda, scl)
+        if not freed:
+            raise OSError("%s is held low" % name)
+        return True
+
     def uart(self, n=0):
         """machine.UART at 9600 baud; a driver with another speed calls `init`."""
         tx, rx = self.bus_pins("uart", n)

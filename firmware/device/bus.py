@@ -57,10 +57,15 @@ def _fault(error):
     return SensorFault("missing" if error.errno in _NACK else "bus", repr(error))
 
 
+def is_held(sda, scl):
+    """Whether a line of an idle I2C bus is low. `sda`, `scl`: pin numbers, whose configuration stays as it is."""
+    return not machine.Pin(sda).value() or not machine.Pin(scl).value()
+
+
 def free(sda, scl):
     """Clock a bus free that a chip holds low in the middle of a byte (I2C specification UM10204, section 3.1.16).
 
-    `sda`, `scl`: pin numbers. Whether the line is high afterwards.
+    `sda`, `scl`: pin numbers; they are plain pins then, so the bus has to be made anew. Whether both lines are high.
     """
     data = machine.Pin(sda, machine.Pin.IN, machine.Pin.PULL_UP)
     clock = machine.Pin(scl, machine.Pin.OPEN_DRAIN, value=1)
@@ -71,7 +76,7 @@ def free(sda, scl):
         sleep_us(5)
         clock.value(1)
         sleep_us(5)
-    return bool(data.value())
+    return bool(data.value() and clock.value())
 
 
 def frame(uart, find, limit_ms):
@@ -81,7 +86,7 @@ def frame(uart, find, limit_ms):
     """
     begun, kept, heard = ticks_ms(), b"", False
     while True:
-        data = uart.read()
+        data = _received(uart)
         if data:
             heard = True
             found, kept = find(kept + data)
@@ -95,5 +100,36 @@ def frame(uart, find, limit_ms):
 def drain(uart):
     """Forget what was received until now."""
     for _ in range(8):
-        if not uart.read():
+        if not _received(uart):
             return
+
+
+def send(uart, data):
+    """Raises SensorFault."""
+    try:
+        uart.write(data)
+    except OSError as error:
+        raise SensorFault("bus", repr(error)) from None
+
+
+def speed(uart, baud):
+    """Raises SensorFault."""
+    try:
+        uart.init(baudrate=baud)
+    except (OSError, ValueError) as error:
+        raise SensorFault("bus", repr(error)) from None
+
+
+def microvolts(adc, samples):
+    """The mean at an ADC. Raises SensorFault."""
+    try:
+        return sum([adc.read_uv() for _ in range(samples)]) / samples
+    except OSError as error:
+        raise SensorFault("bus", repr(error)) from None
+
+
+def _received(uart):
+    try:
+        return uart.read()
+    except OSError as error:
+        raise SensorFault("bus", repr(error)) from None

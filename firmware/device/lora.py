@@ -10,11 +10,11 @@ import machine
 
 from edge.aes_micropython import aes
 from edge.lorawan import airtime, eu868
-from edge.lorawan.budget import BACKLOG, JOIN, LIVE, Budget
-from edge.lorawan.class_a import CONFIRMED_TRIES, JOIN_CHANNELS, Transaction, join_windows
-from edge.lorawan.device import Downlink, Joined
+from edge.lorawan.budget import BACKLOG, LIVE, Budget
+from edge.lorawan.class_a import CONFIRMED_TRIES, Transaction
+from edge.lorawan.device import Downlink
 from edge.lorawan.frames import FrameError
-from edge.lorawan.joining import QUIET, Joining, asks, is_heard, is_lost
+from edge.lorawan.silence import QUIET, asks, is_heard, is_lost
 from firmware.device.loaded import Loaded
 from firmware.device.lora_memory import Memory, Unkept
 from firmware.device.lora_radio import Radio, random
@@ -22,10 +22,9 @@ from schemas.wire import WireError, encode
 
 READINGS_PORT, BACKLOG_PORT, STATUS_PORT, ACK_PORT, COMMAND_PORT = 1, 2, 3, 10, 11
 HEADERS = 13  # MHDR, FHDR, FPort, MIC
-LIVE_READINGS, BACKLOG_READINGS = 6, 40  # looked at for one frame
+LIVE_READINGS, BACKLOG_READINGS = 6, 16  # looked at for one frame: each takes some of the heap
 BACKLOG_FRAMES = 8  # in one exchange
 FETCHES = 3  # empty uplinks in one exchange, for what the network still holds
-JOINS, JOIN_PATIENCE_MS = 3, 30000  # attempts in one exchange, and how long to wait for the next one
 TIME_WANTED_S = 30  # a clock that may be off by more is set
 TIME_EVERY = 8  # uplinks, until the question is answered
 GPS_EPOCH_S, LEAP_SECONDS = 315964800, 18  # since 2017 (IERS Bulletin C)
@@ -42,40 +41,40 @@ class Carrier:
         self._board, self._dr = board, min(5, lorawan.get("dr", 3))
         self._interval_s = config.get("interval_s", 900)
         self._otaa = identity["activation"] == "otaa"
-        self._memory = Memory(board, kept)
-        self._device = device = self._memory.load(aes, identity)
+        self.memory = Memory(board, kept)
+        self.device = device = self.memory.load(aes, identity)
         device.adr = lorawan.get("adr", True)
         if not device.adr or device.session is None:
             device.link.dr = self._dr
         device.unheard = kept.get("unheard", QUIET)
         self._heard_ms, self._asked = kept.get("heard", 0), kept.get("asked", TIME_EVERY)
-        self._joining = Joining(kept.get("join"))
-        self._budget = Budget(lorawan.get("fair_use_s", 0) * 1000000, board.rtc_ppm, kept.get("air"))
+        self._joining = kept.get("join")
+        self.budget = Budget(lorawan.get("fair_use_s", 0) * 1000000, board.rtc_ppm, kept.get("air"))
         if kept:
-            self._budget.going_on(self._memory.air())
+            self.budget.going_on(self.memory.air())
         self._new = not kept
-        self._radio = None
+        self.radio = None
         self._desk = None
-        self._more = False  # the network holds something for us
+        self._more = self._heard = self._unkept = False  # the network holds something for us; a downlink was heard
 
     def to_dict(self):
         """For the memory that outlives a deep sleep."""
-        kept = self._memory.to_dict(self._device)
+        kept = self.memory.to_dict(self.device)
         kept["session"] = getattr(self._board, "lora_session", None)
-        kept["unheard"], kept["heard"], kept["asked"] = self._device.unheard, self._heard_ms, self._asked
-        kept["join"], kept["air"] = self._joining.to_list(), self._budget.to_dict()
+        kept["unheard"], kept["heard"], kept["asked"] = self.device.unheard, self._heard_ms, self._asked
+        kept["join"], kept["air"] = self._joining, self.budget.to_dict()
         return kept
 
     def close(self):
-        if self._radio:
-            self._radio.sleep()
+        if self.radio:
+            self.radio.sleep()
 
     @staticmethod
     def _is_last(board, kept):
         """Whether nothing was sent since `kept` was made: it is this start's last, or a deep sleep has brought it."""
         session = getattr(board, "lora_session", None)
         if session is None:
-            return machine.reset_cause() == machine.DEEPSLEEP_RESET
+            return getattr(board, "orderly", machine.reset_cause() == machine.DEEPSLEEP_RESET)
         return kept.get("session") == session
 
     def exchange(self, desk):
@@ -83,23 +82,23 @@ class Carrier:
         self._desk = desk
         self._board.lora_session = random(1 << 30)
         if self._new:
-            self._budget.after_power_loss(self._memory.air(), self._now_s())
+            self.budget.after_power_loss(self.memory.air(), self._now_s())
             self._new = False
         try:
-            if self._radio is None:
-                self._radio = Radio(self._board.modem(), getattr(self._board, "feed", _nothing))
+            if self.radio is None:
+                self.radio = Radio(self._board.modem(), getattr(self._board, "feed", _nothing))
             self._session()
-            self._radio.sleep()
+            self.radio.sleep()
         except Unkept as error:
             desk.fault("flash", str(error))
         except (OSError, RuntimeError, ValueError, AssertionError) as error:  # of the modem and its bus
-            self._radio = None
+            self.radio = None
             desk.fault("modem", repr(error))
         finally:
             self._desk = None
 
     def _session(self):
-        device = self._device
+        device = self.device
         lost = self._otaa and device.session and is_lost(device.unheard, self._desk.now_ms() - self._heard_ms)
         if lost:
             self._desk.fault("session", "%d uplinks without an answer" % device.unheard)
@@ -120,45 +119,36 @@ class Carrier:
                 device.session = None
 
     def _join(self):
-        for _ in range(1 if self._device.session else JOINS):
-            wait_ms = self._joining.wait_ms(self._desk.now_ms(), random)
-            if wait_ms > JOIN_PATIENCE_MS:
-                return False
-            self._radio.pause(wait_ms)
+        with Loaded("firmware.device.lora_join") as module:
+            join, answered = module.Join(self, self._dr, self._joining), False
             try:
-                if self._try_to_join():
-                    return True
+                answered = join.run(1 if self.device.session else module.ATTEMPTS, self._desk.now_ms)
             except FrameError as error:
                 self._desk.fault("counter", str(error))
-                return False
-        return False
+            finally:
+                self._joining = join.to_list()
+                del module, join
+        return answered
 
-    def _try_to_join(self):
-        device, dr = self._device, self._joining.data_rate(self._dr)
-        phy = device.join_request()
-        self._memory.before_join(device)
-        transaction = Transaction(phy, dr, JOIN_CHANNELS, join_windows, self._budget, random, lane=JOIN)
+    def joined(self):
+        """A new session, which begins when it is stored."""
+        self.memory.before_session(self.device)
+        self._keep()
+        self._listened()
 
-        def hear(phy):
-            result = device.on_join_accept(phy)
-            if not isinstance(result, Joined):
-                self._unwelcome(result.reason)
-                return False, False
-            device.link.dr = dr
-            self._memory.before_session(device)
-            self._keep()
-            self._listened()
-            return True, True
+    def run(self, transaction, lane, hear):
+        """The Done of a transaction; nothing goes out before its air time is accounted for."""
 
-        done = self._radio.run(transaction, self._now_s, lambda send: self._before(send, JOIN), hear)
-        if done.times:
-            self._joining.tried(eu868.airtime_us(len(phy), dr), self._desk.now_ms(), random)
-        if done.answered:
-            self._joining = Joining()
-        return done.answered
+        def before(send):
+            promise = self.budget.promise(send.hz, send.airtime_us, self._now_s())
+            if promise:
+                self.memory.keep_air(promise)
+            self.budget.sent(send.hz, send.airtime_us, self._now_s(), lane, self.device.link.max_duty_cycle)
+
+        return self.radio.run(transaction, self._now_s, before, hear)
 
     def _live(self):
-        device = self._device
+        device = self.device
         readings = self._desk.newest(LIVE_READINGS)
         if asks(device.unheard):
             device.request("LinkCheckReq")
@@ -173,12 +163,12 @@ class Carrier:
         except WireError as error:
             self._desk.fault("size", str(error))
             return
-        self._budget.live_us = self._need_us(len(payload))
+        self.budget.live_us = self._need_us(len(payload))
         if self._uplink(payload, READINGS_PORT):
             self._desk.sent(readings[:n])
 
     def _ask_time(self):
-        self._device.request("DeviceTimeReq")
+        self.device.request("DeviceTimeReq")
         self._asked = 0
 
     def _pack(self, readings):
@@ -186,7 +176,7 @@ class Carrier:
 
         LoRa fills whole blocks: what is left of the last one costs nothing.
         """
-        device = self._device
+        device = self.device
         room = device.room()
         alone = len(encode(readings[:1], room)[0])
         wanted = alone + alone // 2 + 2
@@ -197,11 +187,11 @@ class Carrier:
 
     def _fopts(self):
         """Bytes of MAC commands that go with the next uplink."""
-        return eu868.frm_payload_max(self._device.link.dr) - self._device.room()
+        return eu868.frm_payload_max(self.device.link.dr) - self.device.room()
 
     def _need_us(self, length):
         """Air time that live readings take in an hour."""
-        link = self._device.link
+        link = self.device.link
         return max(1, 3600 // self._interval_s) * link.nb_trans * eu868.airtime_us(length + HEADERS, min(link.dr, 6))
 
     def _status(self):
@@ -210,12 +200,13 @@ class Carrier:
             return
         try:
             with Loaded("schemas.wire_status") as wire_status:
-                payload = wire_status.encode(status, self._device.room())
+                payload = wire_status.encode(status, self.device.room())
+            del wire_status  # or it stays as long as this uplink
         except WireError as error:
             self._desk.fault("size", str(error))
             self._desk.status_sent()
             return
-        confirmed = status.answer is not None and is_heard(self._device.unheard)
+        confirmed = status.answer is not None and is_heard(self.device.unheard)
         done = self._uplink(payload, STATUS_PORT, confirmed)
         if done and (done.answered or not confirmed):
             self._desk.status_sent()
@@ -227,13 +218,13 @@ class Carrier:
 
     def _backlog(self):
         for _ in range(BACKLOG_FRAMES):
-            if not is_heard(self._device.unheard) or not self._has_air(self._device.room(), BACKLOG):
+            if not is_heard(self.device.unheard) or not self._has_air(self.device.room(), BACKLOG):
                 return
-            readings = self._desk.backlog(BACKLOG_READINGS)
+            readings = self._desk.backlog(min(BACKLOG_READINGS, 2 + self.device.room() // 5))
             if not readings:
                 return
             try:
-                payload, n = encode(readings, self._device.room())
+                payload, n = encode(readings, self.device.room())
             except WireError as error:
                 self._desk.fault("size", str(error))
                 return
@@ -242,52 +233,47 @@ class Carrier:
             self._desk.sent(readings[:n])
 
     def _has_air(self, length, lane):
-        link = self._device.link
+        link = self.device.link
         dr = min(link.dr, 6)
         us, now_s = eu868.airtime_us(min(255, length + HEADERS), dr), self._now_s()
-        return any(self._budget.wait_s(c[0], us, now_s, lane) == 0 for c in link.usable_channels(dr))
+        return any(self.budget.wait_s(c[0], us, now_s, lane) == 0 for c in link.usable_channels(dr))
 
     def _uplink(self, payload, port, confirmed=False, lane=LIVE):
         """The Done of one uplink, None where there is no air time for it: then no counter is used up."""
-        device = self._device
+        device = self.device
         if not self._has_air(len(payload) + self._fopts(), lane):
             self._desk.fault("duty", "no air time left")
             return None
-        self._more = False
+        link = device.link
+        dr, power = link.dr, link.tx_power  # `uplink` may change them for the next one
+        self._more = self._heard = False
         phy = device.uplink(payload, port, confirmed)
         self._asked += 1
-        self._memory.before_uplink(device)
-        link = device.link
-        dr = link.dr
+        self.memory.before_uplink(device)
         tries = CONFIRMED_TRIES if confirmed else link.nb_trans
         transaction = Transaction(
-            phy, dr, link.usable_channels(), link.windows, self._budget, random, tries, confirmed, lane,
-            link.tx_power,
-        )  # fmt: skip
-        done = self._radio.run(transaction, self._now_s, lambda send: self._before(send, lane), self._hear)
+            phy, dr, link.usable_channels(dr), link.windows, self.budget, random, tries, confirmed, lane, power
+        )
+        done = self.run(transaction, lane, self._hear)
         if done.answered and transaction.dr < link.dr == dr:
             link.dr, link.tx_power = transaction.dr, 0
-        self._keep()
+        if self._heard or self._unkept or (dr, power) != (link.dr, link.tx_power):
+            self._keep()
         return done if done.times else None
 
     def _keep(self):
-        if not self._memory.keep(self._device):
+        self._unkept = not self.memory.keep(self.device)
+        if self._unkept:
             self._desk.fault("flash", "the session could not be stored")
-
-    def _before(self, send, lane):
-        promise = self._budget.promise(send.hz, send.airtime_us, self._now_s())
-        if promise:
-            self._memory.keep_air(promise)
-        self._budget.sent(send.hz, send.airtime_us, self._now_s(), lane, self._device.link.max_duty_cycle)
 
     def _hear(self, phy):
         """(whether it is for us, whether it acknowledges)."""
-        ended_ms = self._desk.now_ms() - self._radio.since_ms()
-        result = self._device.on_downlink(phy, self._battery(), self._radio.snr_db)
+        ended_ms = self._desk.now_ms() - self.radio.since_ms()
+        result = self.device.on_downlink(phy, self._battery(), self.radio.snr_db)
         if not isinstance(result, Downlink):
-            self._unwelcome(result.reason)
+            self.unwelcome(result.reason)
             return False, False
-        self._memory.heard(self._device)
+        self.memory.heard(self.device)
         self._listened()
         self._more = result.f_pending
         self._take(result, ended_ms)
@@ -295,8 +281,9 @@ class Carrier:
 
     def _listened(self):
         self._heard_ms = self._desk.now_ms()
+        self._heard = True
 
-    def _unwelcome(self, reason):
+    def unwelcome(self, reason):
         if reason not in NOT_OURS:
             self._desk.fault("downlink", reason)
 
@@ -312,10 +299,12 @@ class Carrier:
             if downlink.fport == ACK_PORT:
                 with Loaded("schemas.wire_down") as wire_down:
                     ranges = wire_down.decode_ack(downlink.payload)
+                del wire_down
                 self._desk.acked(ranges)
             elif downlink.fport == COMMAND_PORT:
                 with Loaded("schemas.wire_down") as wire_down:
                     command = wire_down.decode_command(downlink.payload)
+                del wire_down
                 self._desk.command(command)
             else:
                 raise WireError("port %d is not known" % downlink.fport)

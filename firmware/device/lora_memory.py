@@ -11,6 +11,7 @@ import json
 import struct
 
 from edge.lorawan.device import Device
+from edge.lorawan.link import Link
 
 NONCE, COUNTERS, AIR = "lw_nonce", "lw_count", "lw_air"
 FILE = "lorawan.json"
@@ -28,18 +29,16 @@ class Memory:
     def __init__(self, board, kept):
         self._nvs, self._files = board.nvs, board.files
         self._reserved = 0
-        self._text = self._read_file()
+        self._sum = None  # of what the file holds
         self._kept = kept
 
     def load(self, aes, identity):
         """The Device as it was, or a new one."""
-        stored = self._parse()
-        if identity["activation"] == "abp":
-            address, nwk = int(identity["dev_addr"], 16), bytes.fromhex(identity["nwk_skey"])
-            device = Device.abp(aes, address, nwk, bytes.fromhex(identity["app_skey"]), stored)
-        else:
-            eui, key = int(identity["dev_eui"], 16), bytes.fromhex(identity["app_key"])
-            device = Device(aes, int(identity.get("join_eui") or "0", 16), eui, key, stored)
+        try:
+            device = _device(aes, identity, self._read_file())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            self._sum = None  # damaged, or of another firmware: as good as none
+            device = _device(aes, identity, {})
         device.dev_nonce = max(device.dev_nonce, self._nvs.get(NONCE) or 0)
         if device.session:
             self._count_on(device, identity["activation"] == "abp")
@@ -75,14 +74,15 @@ class Memory:
         session = whole["session"]
         if session:
             session["fcnt_up"] = session["fcnt_down"] = 0  # these are in NVS
-        text = json.dumps({"session": session, "link": whole["link"], "dev_nonce": device.dev_nonce})
-        if text == self._text:
+        text = json.dumps({"session": session, "link": whole["link"], "dev_nonce": device.dev_nonce}).encode()
+        check = binascii.crc32(text)
+        if check == self._sum:
             return True
         try:
-            self._files.write(FILE, text.encode())
+            self._files.write(FILE, text)
         except OSError:
             return False
-        self._text = text
+        self._sum = check
         return True
 
     def to_dict(self, device):
@@ -123,20 +123,19 @@ class Memory:
             raise Unkept("NVS cannot be written: %r" % error) from None
 
     def _read_file(self):
-        try:
-            return (self._files.read(FILE) or b"").decode()
-        except (OSError, ValueError, UnicodeError):
-            return ""
+        text = self._files.read(FILE)
+        self._sum = binascii.crc32(text)
+        stored = json.loads(text)
+        Link(stored.get("link")).to_dict()  # so that a damaged one is found here
+        return stored
 
-    def _parse(self):
-        """The file's content; one that is damaged or of another firmware is as good as none."""
-        try:
-            stored = json.loads(self._text) if self._text else {}
-            Device(None, stored=stored).to_dict()
-            return stored
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            self._text = ""
-            return {}
+
+def _device(aes, identity, stored):
+    if identity["activation"] == "abp":
+        address, nwk = int(identity["dev_addr"], 16), bytes.fromhex(identity["nwk_skey"])
+        return Device.abp(aes, address, nwk, bytes.fromhex(identity["app_skey"]), stored)
+    eui, key = int(identity["dev_eui"], 16), bytes.fromhex(identity["app_key"])
+    return Device(aes, int(identity.get("join_eui") or "0", 16), eui, key, stored)
 
 
 def _mark(session):

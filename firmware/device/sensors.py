@@ -36,11 +36,11 @@ class Sensors:
 
     def start(self, name, ambient):
         """Milliseconds until it may be read. Raises SensorFault."""
-        return self._guarded(lambda: self._driver(name).start(ambient))
+        return self._unlocked(name, lambda: self._driver(name).start(ambient))
 
     def read(self, name, ambient):
         """{quantity: value}. Raises SensorFault."""
-        return self._guarded(lambda: self._driver(name).read(ambient))
+        return self._unlocked(name, lambda: self._driver(name).read(ambient))
 
     def stop(self, name):
         try:
@@ -48,6 +48,19 @@ class Sensors:
                 self._drivers[name].stop()
         except Exception:  # a sensor that cannot even be switched off
             pass
+
+    def _unlocked(self, name, what):
+        """Once more where a chip held the bus low and it was clocked free: the others on it are not to suffer."""
+        try:
+            return self._guarded(what)
+        except SensorFault as fault:
+            bus = self._config["sensors"][name]["bus"]
+            # With its data line low some chips' controllers report that nobody acknowledged.
+            if fault.code not in ("bus", "missing") or not bus.startswith("i2c"):
+                raise
+            if not self._guarded(lambda: self._board.unlock(bus)):
+                raise
+        return self._guarded(what)
 
     def _guarded(self, what):
         try:

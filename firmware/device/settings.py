@@ -12,15 +12,15 @@ from binascii import crc32
 from firmware.device.loaded import Loaded
 
 CONFIG, GOOD, IDENTITY = "config.json", "config.good", "identity.json"
-CHECKED = "config.use"  # {"of": CRC-32 of the text, "sum": what a status says, "config": …}
+CHECKED = "config.use"  # {"of": CRC-32 of the text, "by": firmware, "sum": what a status says, "config": …}
 TRIALS_MAX = 3
 
 
 class Settings:
-    """`files`: the root of flash; `buses`: of the board."""
+    """`files`: the root of flash; `buses`: of the board; `version`: of the firmware."""
 
-    def __init__(self, files, nvs, buses):
-        self._files, self._nvs, self._buses = files, nvs, buses
+    def __init__(self, files, nvs, buses, version):
+        self._files, self._nvs, self._buses, self._version = files, nvs, buses, version
         self.trouble = ""  # why the given configuration is not in use
         self.identity = self._identity()
         self._text = None  # of the configuration in use
@@ -56,7 +56,7 @@ class Settings:
         of = crc32(text) & 0xFFFFFFFF
         try:
             known = json.loads(self._files.read(CHECKED))
-            if known["of"] == of:
+            if known["of"] == of and known["by"] == self._version:
                 self._text, self.sum = text, known["sum"]
                 return known["config"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -67,21 +67,16 @@ class Settings:
             return None
         self._text, self.sum = text, total
         try:
-            self._files.write(CHECKED, json.dumps({"of": of, "sum": total, "config": config}).encode())
+            self._files.write(
+                CHECKED, json.dumps({"of": of, "by": self._version, "sum": total, "config": config}).encode()
+            )
         except OSError:
             pass  # it is checked again at the next start
         return config
 
     def _check(self, text):
-        """(configuration or None, check sum, what is wrong)"""
-        with Loaded("edge.config") as rules:
-            chips = __import__("edge.sensors.chips", None, None, ("*",))
-            try:
-                return rules.checked(json.loads(text), chips.CHIPS, self._buses), rules.check_sum(text), ""
-            except rules.ConfigError as error:
-                return None, 0, str(error)
-            except (ValueError, TypeError, AttributeError):
-                return None, 0, "it is not JSON"
+        with Loaded("firmware.device.configuring") as configuring:
+            return configuring.check(text, self._buses)
 
     def _read(self, name):
         try:
@@ -103,15 +98,8 @@ class Settings:
 
     def change(self, text):
         """A change from the network, laid over what is in use: taken for the next cycle, or what is wrong with it."""
-        try:
-            change = json.loads(text)
-        except ValueError:
-            return "the change is not JSON"
-        if not isinstance(change, dict):
-            return "the change is not an object"
-        with Loaded("edge.config") as rules:
-            new = json.dumps(rules.laid_over(json.loads(self._text or b"{}"), change)).encode()
-        _, _, wrong = self._check(new)
+        with Loaded("firmware.device.configuring") as configuring:
+            new, wrong = configuring.changed(self._text or b"{}", text, self._buses)
         if wrong:
             return wrong
         try:

@@ -28,6 +28,9 @@ PREAMBLE_NEEDED = 5  # symbols
 BANDWIDTHS = {"125": 125000, "250": 250000, "500": 500000}
 
 
+DATAGRAM_MAX = 640  # a PULL_RESP of the longest frame
+
+
 class ConfigError(ValueError):
     def __init__(self, field):
         super().__init__("Invalid lora_cfg {}".format(field))
@@ -213,14 +216,14 @@ class Air:
             if left_ms <= 0 or not self._poll.poll(left_ms):
                 return
             try:
-                datagram = self._socket.recv(2048)
+                datagram = self._socket.recv(DATAGRAM_MAX)
             except OSError:
                 return  # nobody listens there
             if len(datagram) < 4:
                 continue
-            _, token, kind = struct.unpack(">BHB", datagram[:4])
+            _, token, kind = struct.unpack_from(">BHB", datagram)
             if kind == PULL_RESP:
-                self._pull_resp(token, json.loads(datagram[4:])["txpk"])
+                self._pull_resp(token, json.loads(memoryview(datagram)[4:])["txpk"])
             if until(kind, token):
                 return
 

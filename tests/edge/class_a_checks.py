@@ -17,9 +17,10 @@ from edge.lorawan.class_a import (
     Wait,
     join_windows,
 )
-from edge.lorawan.joining import LOST, LOST_MS, LOST_SLOW, QUIET, Joining, asks, is_heard, is_lost
+from edge.lorawan.joining import Joining
 from edge.lorawan.link import Link
 from edge.lorawan.receive import header_ms, window
+from edge.lorawan.silence import LOST, LOST_MS, LOST_SLOW, QUIET, asks, is_heard, is_lost
 
 HOUR_S, DAY_S = 3600, 86400
 HOUR_US = 3600000000

@@ -233,12 +233,11 @@ def test_mac_commands_in_words(direction: str, name: str, fields: dict[str, int]
 
 
 def test_every_field_of_every_command_has_words() -> None:
-    for row_of_table in mac.TABLE:
-        _, direction, name, size, _ = row_of_table
+    for _, direction, name, size, fields in mac.table():
         kind = frames.UNCONFIRMED_DOWN if direction else frames.UNCONFIRMED_UP
         rows = annotate(frames.build_data(kind, 1, 0, mac.build(name)) + bytes(4))
         (row,) = [row for row in rows if row.field == "FOpts"]
-        assert (len(row.octets), len(row.parts)) == (1 + size, len(mac.layout(row_of_table)))
+        assert (len(row.octets), len(row.parts)) == (1 + size, len(fields))
         assert row.meaning.startswith(name)
         assert all(len(part.field) <= 13 and part.field and part.meaning for part in row.parts)
 

@@ -11,9 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from edge.lorawan import adr, airtime, control, counters, eu868, link, mac
+from edge.lorawan import (
+    adr,
+    airtime,
+    budget,
+    class_a,
+    control,
+    counters,
+    eu868,
+    joining,
+    link,
+    mac,
+    receive,
+    silence,
+)
 from edge.lorawan.device import DEV_NONCE_MAX
 from edge.lorawan.security import DOWN, UP
+from firmware.device.lora_memory import BLOCK
 from gateway import tell
 from gateway.lorawan import dedup, downlinks, transmitter
 from gateway.lorawan.explain import why_data
@@ -54,9 +68,9 @@ def _network_side(request: str, way: int) -> str:
 
 def commands() -> str:
     rows: list[tuple[object, ...]] = [("id", "request", "from", "bytes there, back", "device", "network")]
-    for cid, way, name, size, _ in mac.TABLE:
+    for cid, way, name, size, _ in mac.table():
         if name.endswith("Req"):
-            back = next(row[3] for row in mac.TABLE if row[0] == cid and row[1] != way)
+            back = next(row[3] for row in mac.table() if row[0] == cid and row[1] != way)
             sender = "device" if way == UP else "network"
             row = (f"`{cid:02x}`", f"`{name}`", sender, f"{1 + size}, {1 + back}")
             rows.append((*row, _device_side(name, way) or "–", _network_side(name, way) or "–"))
@@ -83,9 +97,33 @@ def figures() -> str:
         ("ADR: SNR needed at DR0 to DR5", f"{need} dB"),
         ("a device asks whether it is heard (ADRACKReq) after", f"{eu868.ADR_ACK_LIMIT} uplinks"),
         ("and gets louder, then slower, after each further", f"{eu868.ADR_ACK_DELAY} uplinks"),
+        ("on air for joins, in the first hour, in the ten after it, then", _joins()),
+        (
+            "a device asks if it is heard (LinkCheckReq) after",
+            f"{silence.QUIET} silent uplinks, then every {silence.ASK_EVERY}",
+        ),
+        ("and joins beside its session after", f"{silence.LOST} silent uplinks, or {silence.LOST_SLOW} in 3 days"),
+        ("a confirmed uplink is sent at most", f"{class_a.CONFIRMED_TRIES} times"),
+        ("frame counters reserved at a time in NVS", BLOCK),
+        ("air time reserved at a time in NVS", f"{budget.PROMISE_US // 10**6} s in a sub-band, an eighth of the day's"),
+        ("RX1 is open around its moment, and until a header is over", _window()),
         ("RX1 and RX2 of a join", f"{eu868.JOIN_RX1_DELAY_S} s, {eu868.JOIN_RX1_DELAY_S + 1} s"),
         ("RX2", f"{eu868.RX2_HZ / 1e6} MHz, DR{eu868.RX2_DR}"),
     )
+
+
+def _joins() -> str:
+    parts = (*(parts for _, parts in joining.SLOWER), joining.SLOWEST)
+    assert [until // joining.HOUR_MS for until, _ in joining.SLOWER] == [1, 11]
+    return ", ".join(f"{100 / part:g} %" for part in parts)
+
+
+def _window() -> str:
+    open_ms, for_ms = receive.window(1, 5)
+    around_ms = (for_ms - receive.header_ms(5)) // 2
+    assert open_ms == 1000 - around_ms
+    assert silence.LOST_MS == 3 * 24 * joining.HOUR_MS
+    return f"±{around_ms} ms, and {receive.header_ms(5)} ms (SF7) to {receive.header_ms(0)} ms (SF12)"
 
 
 def air() -> str:

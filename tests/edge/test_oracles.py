@@ -60,7 +60,7 @@ def test_a_machine_without_the_tools_skips_loudly(tmp_path: Path, broken: bool) 
 
 def random_commands(r: random.Random, direction: int) -> bytes:
     """Up to three commands with random fields and clear reserved bits."""
-    rows = [row for row in mac.TABLE if row[1] == direction and row[0] != 0x12]  # BeaconTiming: gone since 1.0.3
+    rows = [row for row in mac.table() if row[1] == direction and row[0] != 0x12]  # BeaconTiming: gone since 1.0.3
     commands = b""
     for cid, _, name, size, _ in r.sample(rows, r.randint(0, 3)):
         (command,) = mac.parse(bytes((cid,)) + r.randbytes(size), direction)

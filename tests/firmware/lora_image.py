@@ -3,6 +3,8 @@ heap to spare. CPython."""
 
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,8 +18,13 @@ WORLD = (
 )
 
 
-def compiled(folder: Path) -> Path:
-    """Compiles into a folder, which is returned."""
+_folder = tempfile.TemporaryDirectory(prefix="klimanetz-lora-")
+
+
+@cache
+def compiled() -> Path:
+    """The folder, compiled once for a run of the tests."""
+    folder = Path(_folder.name)
     names = [f"schemas/{name}" for name in ("__init__", *DEVICE_HALF)] + list(WORLD)
     names += [str(path.relative_to(ROOT).with_suffix("")) for path in sorted((ROOT / "edge").rglob("*.py"))]
     names += [str(path.relative_to(ROOT).with_suffix("")) for path in sorted((ROOT / "firmware/device").glob("*.py"))]

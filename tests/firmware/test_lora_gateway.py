@@ -27,8 +27,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("image"))
+def image() -> Path:
+    return compiled()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_day(run: Run, tmp_path: Path) -> None:
     with GatewayCore(tmp_path / "gateway", otaa()) as core:
         faults, syncs, dr, power, times, radio = run(
             core,
-            "desk, carrier = awake(96)\nlink = carrier._device.link\n"
+            "desk, carrier = awake(96)\nlink = carrier.device.link\n"
             "print(json.dumps([desk.faults, desk.syncs, link.dr, link.tx_power, desk.times, timeline.chip['radio']]))",
         )
     assert faults == []
@@ -168,7 +168,7 @@ def each(n, desk, carrier):
     if n % 32 == 0:
         desk.sent_seqs = {}  # what has not been acknowledged for long is a gap
 desk, carrier = awake(340, each=each)
-print(json.dumps([desk.faults, desk.waiting, carrier._device.link.dr, timeline.chip["radio"]]))
+print(json.dumps([desk.faults, desk.waiting, carrier.device.link.dr, timeline.chip["radio"]]))
 """,
             outages=away,
         )
@@ -216,7 +216,7 @@ def test_windows_allow_for_what_the_clock_is_off_by(
         joined, downlinks = run(
             core,
             "desk, carrier = awake(3)\n"
-            "print(json.dumps([carrier._device.session is not None, timeline.chip['radio'].get('downlinks', 0)]))",
+            "print(json.dumps([carrier.device.session is not None, timeline.chip['radio'].get('downlinks', 0)]))",
         )
     assert downlinks > 0, "the gateway did send"
     assert joined is hears
@@ -234,7 +234,7 @@ for n in range(1, 5):
     desk.measure(n)
     carrier.exchange(desk)
     machine.lightsleep(900000)
-print(json.dumps([desk.faults, carrier._device.unheard]))
+print(json.dumps([desk.faults, carrier.device.unheard]))
 """,
         )
     assert (faults, unheard < 4) == ([], True)
@@ -245,7 +245,7 @@ def test_nobody_listens(run: Run, tmp_path: Path) -> None:
     """No gateway at the port, and none configured: virtual time passes, and nothing is taken for an answer."""
     with GatewayCore(tmp_path / "gateway", otaa()) as core:
         pass
-    faults, nonce = run(core, "desk, carrier = awake(3)\nprint(json.dumps([desk.faults, carrier._device.dev_nonce]))")
+    faults, nonce = run(core, "desk, carrier = awake(3)\nprint(json.dumps([desk.faults, carrier.device.dev_nonce]))")
     assert faults == []
     assert nonce >= 3
 

@@ -81,9 +81,9 @@ def week(chip: Chip, start_us: int, cloud: CloudSide) -> None:
     chip.run(HERE / "week_main.py", start_us / 1e6 + 7.75 * 86_400)
 
 
-def compare(chip: Chip, cloud: CloudSide) -> None:
+def compare(chip: Chip, cloud: CloudSide, atleast: int = 650) -> None:
     true = truth(chip)
-    assert len(true) > 650
+    assert len(true) > atleast
     assert not (chip.folder / "crash").exists()
     recent_ms = max(true.values()) - 8 * 3_600_000  # the last hours may still be on their way
     cloud.until_stored({key for key, ms in true.items() if ms < recent_ms})

@@ -1,8 +1,11 @@
 """A cell's voltage at an ADC behind a divider, for boards that do not measure it themselves."""
 
 from edge.sensors import gauge
+from edge.sensors.fault import SensorFault
+from firmware.device import bus
 
 _SAMPLES = 8
+_LOWEST_V = 0.5  # below, nothing is connected
 
 
 class Driver:
@@ -13,8 +16,10 @@ class Driver:
         return 0
 
     def read(self, ambient):
-        uv = sum([self._adc.read_uv() for _ in range(_SAMPLES)]) / _SAMPLES
-        return {"battery": gauge.divided_v(uv, self._divider)}
+        volts = gauge.divided_v(bus.microvolts(self._adc, _SAMPLES), self._divider)
+        if volts < _LOWEST_V:
+            raise SensorFault("missing", "%.2f V" % volts)
+        return {"battery": volts}
 
     def stop(self):
         pass

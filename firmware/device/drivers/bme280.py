@@ -1,4 +1,4 @@
-"""BME280 on I2C: forced mode, everything oversampled once, no filter: the maker's setting for weather (section 3.5.1)."""
+"""BME280 on I2C: forced mode, oversampled once, no filter: the maker's setting for weather (section 3.5.1)."""
 
 from time import sleep_ms
 
@@ -18,13 +18,12 @@ class Driver:
         self._calibration = None
 
     def start(self, ambient):
+        chip = bus.read_register(self._i2c, self._address, _ID, 1)[0]
+        if chip != _CHIP_ID:
+            raise SensorFault("self_test", "chip 0x%02x is no BME280" % chip)
         if self._calibration is None:
-            chip = bus.read_register(self._i2c, self._address, _ID, 1)[0]
-            if chip != _CHIP_ID:
-                raise SensorFault("self_test", "chip 0x%02x is no BME280" % chip)
-            self._calibration = bme280.calibration(
-                bus.read_register(self._i2c, self._address, 0x88, 26), bus.read_register(self._i2c, self._address, 0xE1, 7)
-            )  # fmt: skip
+            low = bus.read_register(self._i2c, self._address, 0x88, 26)
+            self._calibration = bme280.calibration(low, bus.read_register(self._i2c, self._address, 0xE1, 7))
         bus.write_register(self._i2c, self._address, _CTRL_HUM, b"\x01")
         bus.write_register(self._i2c, self._address, _CTRL_MEAS, _FORCED)
         return _MS
@@ -38,6 +37,8 @@ class Driver:
             raise SensorFault("timeout", "still measuring")
         data = bus.read_register(self._i2c, self._address, _DATA, 8)
         t, p, h, _ = bme280.compensate(self._calibration, *bme280.raw(data))
+        if not -40 <= t <= 85 or not 30000 <= p <= 110000:  # what it can measure (tables 1 and 2)
+            raise SensorFault("range", "%.1f °C, %.0f Pa" % (t, p))
         return {"air_temperature": t, "relative_humidity": h, "air_pressure": p / 100}
 
     def stop(self):

@@ -1,6 +1,7 @@
 """A tipping bucket: the running total. Counting, also in deep sleep, is firmware/device/pulses.py."""
 
 from edge.sensors import weather
+from edge.sensors.fault import SensorFault
 
 
 class Driver:
@@ -11,7 +12,10 @@ class Driver:
         return 0
 
     def read(self, ambient):
-        self._counter.store()
+        try:
+            self._counter.store()
+        except OSError as error:  # a total that a loss of power could take back is not told
+            raise SensorFault("self_test", repr(error)) from None
         return {"precipitation_total": weather.rain_mm(self._counter.total, self._mm)}
 
     def stop(self):

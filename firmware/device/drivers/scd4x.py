@@ -1,7 +1,8 @@
 """SCD40 and SCD41 on I2C (datasheet SCD4x, section 3): a single shot where the part has it, else periodic.
 
 An SCD40 has no single shot: it measures periodically for one measurement and is stopped. Pressure is handed over where
-the station measures it, else the altitude. Self-calibration needs fresh air once a week, which a street has.
+the station measures it, else the altitude. Settings are handed over each time, for they are gone when the sensors'
+supply was off. Self-calibration needs fresh air once a week, which a street has.
 """
 
 from struct import pack
@@ -16,30 +17,33 @@ _ADDRESS = 0x62
 _SINGLE, _PERIODIC, _STOP, _READY, _READ = b"\x21\x9d", b"\x21\xb1", b"\x3f\x86", b"\xe4\xb8", b"\xec\x05"
 _PRESSURE, _SELF_CALIBRATION, _ALTITUDE = b"\xe0\x00", b"\x24\x16", b"\x24\x27"
 _MS = 5050
+_POWER_UP_MS, _STOP_MS = 30, 500
 
 
 class Driver:
     def __init__(self, i2c, address=None, self_calibration=True, altitude_m=0, single_shot=True):
         self._i2c, self._address = i2c, address or _ADDRESS
         self._self_calibration, self._altitude_m, self._single = self_calibration, altitude_m, single_shot
-        self._set = False
 
     def _word(self, command, word):
         data = pack(">H", word)
         bus.write(self._i2c, self._address, command + data + bytes((sensirion(data),)))
         sleep_ms(2)
 
+    def _configure(self):
+        self._word(_SELF_CALIBRATION, 1 if self._self_calibration else 0)
+        self._word(_ALTITUDE, int(self._altitude_m))
+
     def start(self, ambient):
-        if not self._set:
-            try:  # it may still be measuring, from before a reset
-                bus.write(self._i2c, self._address, _STOP)
-            except SensorFault as fault:
-                if fault.code == "bus":
-                    raise
-            sleep_ms(500)
-            self._word(_SELF_CALIBRATION, 1 if self._self_calibration else 0)
-            self._word(_ALTITUDE, int(self._altitude_m))
-            self._set = True
+        try:
+            self._configure()
+        except SensorFault as fault:
+            if fault.code != "missing":
+                raise
+            sleep_ms(_POWER_UP_MS)  # it is not awake yet, or still measuring from before a reset, or just stopping
+            self.halt()
+            sleep_ms(_STOP_MS)
+            self._configure()
         pressure = ambient.get("air_pressure")
         if pressure is not None and 700 <= pressure <= 1200:
             self._word(_PRESSURE, int(pressure + 0.5))
@@ -60,7 +64,10 @@ class Driver:
 
     def stop(self):
         if not self._single:
-            try:
-                bus.write(self._i2c, self._address, _STOP)
-            except SensorFault:
-                pass
+            self.halt()
+
+    def halt(self):
+        try:
+            bus.write(self._i2c, self._address, _STOP)
+        except SensorFault:
+            pass

@@ -2,6 +2,7 @@
 
 from edge.sensors import weather
 from edge.sensors.fault import SensorFault
+from firmware.device import bus
 
 _SAMPLES = 8
 _SETTLE_MS = 100
@@ -17,10 +18,10 @@ class Driver:
         return _SETTLE_MS
 
     def read(self, ambient):
-        uv = sum([self._adc.read_uv() for _ in range(_SAMPLES)])
-        percent = weather.soil_percent(uv / _SAMPLES / 1000, *self._points)
+        mv = bus.microvolts(self._adc, _SAMPLES) / 1000
+        percent = weather.soil_percent(mv, *self._points)
         if percent is None:
-            raise SensorFault("missing", "%d mV" % (uv // _SAMPLES // 1000))
+            raise SensorFault("missing", "%d mV" % mv)
         return {"soil_moisture": percent}
 
     def stop(self):

@@ -2,6 +2,7 @@
 
 from edge.sensors import weather
 from edge.sensors.fault import SensorFault
+from firmware.device import bus
 
 _SAMPLES = 5
 
@@ -17,7 +18,7 @@ class Driver:
     def read(self, ambient):
         seen = []
         for _ in range(_SAMPLES):
-            ratio = self._adc.read_uv() / self._supply_uv
+            ratio = bus.microvolts(self._adc, 1) / self._supply_uv
             seen.append(weather.vane_deg(ratio, self._pull_up, self._north, self._linear))
         seen = [direction for direction in seen if direction is not None]
         mean = weather.mean_deg(seen) if seen else None

@@ -25,7 +25,7 @@ class Driver:
         if bus.read_register(self._i2c, self._address, _ID, 1)[0] != 0x81:
             raise SensorFault("self_test", "no VEML7700")
         self._configure(_STEPS[0][0])
-        return _STEPS[0][2] + 10
+        return _STEPS[0][2] * 5 // 4
 
     def read(self, ambient):
         for n, (bits, gain, ms) in enumerate(_STEPS):
@@ -34,6 +34,8 @@ class Driver:
                 sleep_ms(ms + ms // 4)
             data = bus.read_register(self._i2c, self._address, _ALS, 2)
             raw = data[0] | data[1] << 8
+            if raw == 0xFFFF:
+                raise SensorFault("range", "more light than it can tell")
             if raw >= _ENOUGH or n == len(_STEPS) - 1:
                 return {"illuminance": light.veml7700_lx(raw, gain, ms)}
 

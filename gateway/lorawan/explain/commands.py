@@ -1,6 +1,6 @@
 """MAC commands in words and units: one function a field, one table for all of them.
 
-The rule: a field without words of its own is shown as its number, so that a new row of `edge.lorawan.mac.TABLE` needs
+The rule: a field without words of its own is shown as its number, so that a new row of `edge.lorawan.mac` needs
 nothing here. Units: MHz, dB, dBm EIRP, seconds. Specification: LoRaWAN 1.0.4, section 5; RP002-1.0.4, section 2.4.
 """
 

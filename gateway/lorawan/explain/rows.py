@@ -182,12 +182,12 @@ def _commands(field: str, data: bytes, way: int) -> Iterator[Cut]:
 
 def _fields(command: mac.Command, octets: bytes) -> tuple[Part, ...]:
     """The fields of a command, each with the bits or bytes it stands in."""
-    row = next((row for row in mac.TABLE if row[2] == command.name), None)
+    row = next((row for row in mac.table() if row[2] == command.name), None)
     if row is None:
         missing = command.fields.get("bytes_missing")
         return (Part("", "", f"{missing} bytes are missing"),) if missing else ()
     found = []
-    for name, low, width, _ in mac.layout(row):
+    for name, low, width, _ in row[4]:
         at, inside = low // 8, low % 8
         shown = octets[at : at + width // 8].hex(" ")
         if width % 8:
