@@ -6,6 +6,7 @@ they are roots here and are followed from nowhere else.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ APART = {
     "mqtt": {"firmware.device.lora"},
 }
 MAIN = "firmware.device.main"
+_NAME = re.compile(r"(?:%s)(?:\.[a-z]\w*)+" % "|".join(PROJECT))
 # Loaded for a moment by their names (firmware/device/loaded.py).
 BY_NAME = {
     "lorawan": ("edge.config", "edge.sensors.chips", "schemas.wire_status", "schemas.wire_down"),
@@ -108,7 +110,10 @@ def closure(start: Iterable[str], apart: Set[str] = frozenset(), root: Path = RO
 
 
 def _imports(path: Path, root: Path) -> Iterator[str]:
-    """Our modules that a file imports, wherever in it; `from package import module` is the module."""
+    """Our modules that a file imports, wherever in it, or names in a text of its own (`Loaded("edge.config")`).
+
+    `from package import module` is the module.
+    """
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -116,6 +121,8 @@ def _imports(path: Path, root: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
             names += [full for alias in node.names if source_of(full := f"{node.module}.{alias.name}", root).exists()]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):
+            names = [node.value] if source_of(node.value, root).exists() else []
         yield from (name for name in names if name.split(".")[0] in PROJECT)
 
 

@@ -30,6 +30,7 @@ HEAP_WIDTHS = (15, 18, 22, 32)
 _BATTERY_WIDTH, _BATTERY_STEPS, _NO_BATTERY = 12, 100, 4095
 _DETAIL_BYTES = 63
 
+
 def encode(status, max_bytes: int = 51) -> bytes:
     """The payload; text and faults are cut to fit. Raises WireError for what is no status, or where nothing fits."""
     out = BitWriter()

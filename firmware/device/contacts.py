@@ -29,20 +29,26 @@ class Contacts:
         """{sensor: pulses}, for the RTC's memory."""
         return {name: counter.total for name, counter in self.counters.items()}
 
-    def may_wake(self):
-        """Let the chip be woken; whether there is anything that may."""
-        if not self.wakers:
-            return False
-        import esp32
+    def _pins(self):
+        return {name: self._board.bus(bus) for name, bus in self.wakers.items()}
 
-        esp32.wake_on_ext1(tuple([self._board.bus(bus) for bus in self.wakers.values()]), esp32.WAKEUP_ALL_LOW)
-        return True
+    def may_wake(self, deep):
+        """Let a tip wake the chip. What closes from here to a deep sleep ends that at once, and is counted then."""
+        if self.wakers:
+            from firmware.device.pulses import arm, until_open
+
+            pins = self._pins()
+            until_open(pins)
+            if deep:
+                for name in self.wakers:
+                    self.counters[name].rest()
+            arm(pins, self._board.chip)
 
     def count_wake(self):
-        """A contact ended a light sleep: count it."""
-        from firmware.device.pulses import count_wake
+        """After a light sleep: count what ended it."""
+        if self.wakers:
+            from firmware.device.pulses import by_pin, closed_now
 
-        totals = self.totals()
-        count_wake({name: self._board.bus(bus) for name, bus in self.wakers.items()}, totals)
-        for name, total in totals.items():
-            self.counters[name].total = total
+            if by_pin():
+                for name in closed_now(self._pins()):
+                    self.counters[name].woken()

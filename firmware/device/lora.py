@@ -6,8 +6,6 @@ and what is lost all the same stays in the outbox until the cloud says that it i
 that answers a command, for nothing else would make up for its loss. MicroPython only.
 """
 
-import time
-
 import machine
 
 from edge.aes_micropython import aes
@@ -32,7 +30,6 @@ TIME_WANTED_S = 30  # a clock that may be off by more is set
 TIME_EVERY = 8  # uplinks, until the question is answered
 GPS_EPOCH_S, LEAP_SECONDS = 315964800, 18  # since 2017 (IERS Bulletin C)
 NOT_OURS = ("for another device", "not a downlink", "the device has not joined yet")
-_run = "%08x" % random(1 << 30)  # this start
 
 
 class Carrier:
@@ -40,8 +37,8 @@ class Carrier:
 
     def __init__(self, board, identity, config, kept):
         lorawan = config.get("lorawan", {})
-        if kept.get("run") != _run and machine.reset_cause() != machine.DEEPSLEEP_RESET:
-            kept = {}  # of a run that came to another end: it may have sent more than it says
+        if not self._is_last(board, kept):
+            kept = {}
         self._board, self._dr = board, min(5, lorawan.get("dr", 3))
         self._interval_s = config.get("interval_s", 900)
         self._otaa = identity["activation"] == "otaa"
@@ -64,7 +61,7 @@ class Carrier:
     def to_dict(self):
         """For the memory that outlives a deep sleep."""
         kept = self._memory.to_dict(self._device)
-        kept["run"] = _run
+        kept["session"] = getattr(self._board, "lora_session", None)
         kept["unheard"], kept["heard"], kept["asked"] = self._device.unheard, self._heard_ms, self._asked
         kept["join"], kept["air"] = self._joining.to_list(), self._budget.to_dict()
         return kept
@@ -73,15 +70,24 @@ class Carrier:
         if self._radio:
             self._radio.sleep()
 
+    @staticmethod
+    def _is_last(board, kept):
+        """Whether nothing was sent since `kept` was made: it is this start's last, or a deep sleep has brought it."""
+        session = getattr(board, "lora_session", None)
+        if session is None:
+            return getattr(board, "orderly", machine.reset_cause() == machine.DEEPSLEEP_RESET)
+        return kept.get("session") == session
+
     def exchange(self, desk):
         """One session with the network."""
         self._desk = desk
+        self._board.lora_session = random(1 << 30)
         if self._new:
             self._budget.after_power_loss(self._memory.air(), self._now_s())
             self._new = False
         try:
             if self._radio is None:
-                self._radio = Radio(self._board.modem(), getattr(self._board, "doze", time.sleep_ms))
+                self._radio = Radio(self._board.modem(), getattr(self._board, "feed", _nothing))
             self._session()
             self._radio.sleep()
         except Unkept as error:
@@ -327,3 +333,7 @@ class Carrier:
 
     def _now_s(self):
         return self._desk.now_ms() // 1000
+
+
+def _nothing():
+    pass

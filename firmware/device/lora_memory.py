@@ -3,7 +3,7 @@
 The rule: what is stored is at all times ahead of what has been sent, so no nonce and no counter is used twice, wherever
 the power fails. Counters are reserved in blocks; after a loss of power the rest of a block is skipped. NVS survives a
 lost file system and new firmware. A session whose counters are not in NVS is not used: nobody knows where they stand.
-Wear: about 6 blocks, 8 downlinks and 2 promises of air time a day in NVS (docs/lorawan.md). MicroPython only.
+Wear: docs/lorawan.md. MicroPython only.
 """
 
 import binascii
@@ -14,7 +14,7 @@ from edge.lorawan.device import Device
 
 NONCE, COUNTERS, AIR = "lw_nonce", "lw_count", "lw_air"
 FILE = "lorawan.json"
-BLOCK = 16  # frame counters
+BLOCK = 4  # frame counters; a gap looks like loss to the network, which then has frames repeated
 _COUNTERS = "<III"  # of which session (check sum of its key), uplinks below this may be used, next downlink
 
 

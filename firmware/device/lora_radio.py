@@ -14,14 +14,15 @@ from edge.lorawan.eu868 import DATA_RATES
 SYNC_WORD = 0x34
 PREAMBLE = 8
 ANTENNA_DBI = 2  # what an antenna adds, so that 16 dBm EIRP are 14 dBm into it
+NAP_MS = 20000  # longest wait without feeding the watchdog
 WAKE_MS = 3  # from configuring to listening
 
 
 class Radio:
-    """`modem`: see above. `doze(ms)` waits, asleep if the board can."""
+    """`modem`: see above. `feed()`: the watchdog's, while this waits."""
 
-    def __init__(self, modem, doze=time.sleep_ms):
-        self._modem, self._doze = modem, doze
+    def __init__(self, modem, feed):
+        self._modem, self._feed = modem, feed
         modem.configure(
             {
                 "bw": 125, "coding_rate": 5, "preamble_len": PREAMBLE, "syncword": SYNC_WORD, "crc_en": True,
@@ -45,14 +46,17 @@ class Radio:
                 phy = self._listen(step)
                 transaction.heard(*(hear(phy) if phy else (False, False)))
             else:
-                self._doze(step.ms)
+                self.pause(step.ms)
 
     def since_ms(self):
         """Milliseconds since the end of the last transmission."""
         return time.ticks_diff(time.ticks_ms(), self.ended)
 
     def pause(self, ms):
-        self._doze(ms)
+        while ms > 0:
+            self._feed()
+            time.sleep_ms(min(ms, NAP_MS))
+            ms -= NAP_MS
 
     def sleep(self):
         self._modem.sleep()
@@ -64,7 +68,7 @@ class Radio:
     def _listen(self, step):
         wait_ms = step.open_ms - self.since_ms()
         if wait_ms > WAKE_MS:
-            self._doze(wait_ms - WAKE_MS)
+            self.pause(wait_ms - WAKE_MS)
         self._modem.configure(self._channel(step))
         late_ms = self.since_ms() - step.open_ms
         if late_ms < 0:

@@ -4,6 +4,7 @@ An exception that nobody foresaw is written down once, and the chip starts again
 a lasting fault from emptying its cell. MicroPython only.
 """
 
+import gc
 import sys
 import time
 
@@ -11,18 +12,16 @@ import machine
 
 PAUSE_MS = 60000
 CRASH = "crash.txt"
+GC_EVERY = 4096  # bytes: what is given back early is not scattered, and large things still find room
 
 
 def run(board, version, root=""):
     """`board`: a name in firmware/device/boards; `root`: where flash is mounted. Does not return."""
-    unit = None
+    gc.threshold(GC_EVERY)
     try:
         from firmware.device.unit import Unit
 
-        unit = Unit(board, version, root)
-        while True:
-            until_ms = unit.cycle()
-            unit.sleep_until(until_ms)
+        Unit(board, version, root).run()
     except Exception as error:
         _write_down(error, root)
         time.sleep_ms(PAUSE_MS)

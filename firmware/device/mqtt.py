@@ -79,7 +79,7 @@ class Carrier:
             talk.run()
             self._patience.succeeded()
         except Trouble as trouble:
-            desk.fault(trouble.code, trouble.detail)
+            _say(desk, trouble)
             self.lost(trouble)
             if talk is not None and talk.captured:
                 self._patience.succeeded()
@@ -118,12 +118,11 @@ class Carrier:
         if clock_is_set() and off_ms is not None and off_ms < _OFF_MS:
             return
         try:
-            if self._ntp.sync(desk, (self._wifi.router, self._mqtt["host"]), self.feed):
-                desk.fault("clock", "it was far off")
+            self._ntp.sync(desk, (self._wifi.router, self._mqtt["host"]), self.feed)
         except Trouble as trouble:
             if self._mqtt.get("tls", True) and not clock_is_set():
                 raise Trouble("clock", "certificates cannot be judged: " + trouble.detail) from None
-            desk.fault(trouble.code, trouble.detail)
+            _say(desk, trouble)
 
     def _open(self):
         """A connected Stream: at the address of last time, or at the one that the name has now."""
@@ -153,19 +152,26 @@ class Carrier:
         return self._context
 
     def status_body(self, status):
-        """JSON for `status/<device>`. Without a status only that we are there."""
+        """JSON for `status/<device>`, with the keys of docs/wire.md. Without a status only that we are there."""
         body: dict = {"online": True}
         rssi_dbm = self._wifi.rssi_dbm()
         if rssi_dbm is not None:
             body["rssi_dbm"] = rssi_dbm
         if status is not None:
             for name in _STATUS_FIELDS:
-                body[name] = getattr(status, name)
+                if getattr(status, name) is not None:
+                    body[name] = getattr(status, name)
             body["faults"] = [{"sensor": sensor, "fault": fault} for sensor, fault in status.faults]
             if status.answer is not None:
                 reference, ok, detail = status.answer
                 body["answer"] = {"reference": reference, "ok": bool(ok), "detail": detail}
         return json.dumps(body).encode()
+
+
+def _say(desk, trouble):
+    """The word that a status has for it, and ours for whoever looks at the device."""
+    word = trouble.code if trouble.code in ("tls", "clock") else "refused" if trouble.refused else "network"
+    desk.fault(word, trouble.code + ": " + trouble.detail)
 
 
 def _nothing():

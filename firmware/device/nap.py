@@ -7,15 +7,13 @@ import time
 
 import machine
 
-from firmware.device.pulses import count_wake
+from firmware.device.pulses import arm, by_pin, closed_now, until_open
 from firmware.device.store import RtcMemory
-
-STUCK_MS = 60000  # a contact that stays closed may wake the chip again after this
 
 
 def nap(board):
     """True where the chip should start as usual; else it does not return. `board`: makes the pins."""
-    if machine.reset_cause() != machine.DEEPSLEEP_RESET or machine.wake_reason() != machine.EXT1_WAKE:
+    if machine.reset_cause() != machine.DEEPSLEEP_RESET or not by_pin():
         return True
     memory = RtcMemory()
     kept = memory.load()
@@ -24,16 +22,15 @@ def nap(board):
     if not uptime or not pulses:
         return True
     pins = {name: board.bus(bus) for name, bus in pulses.items()}
-    closed = count_wake(pins, kept["pulses"])
-    slept = time.time_ns() // 1000000 - uptime["rtc"]
-    left = uptime["planned"] - slept
+    for name in closed_now(pins):
+        kept["pulses"][name] = kept["pulses"].get(name, 0) + 1
     memory.save(kept)
+    until_open(pins)  # one that is stuck wakes the chip no more, until it is looked at after the next reading
+    slept = time.time_ns() // 1000000 - uptime["rtc"]
+    left = min(uptime["planned"], uptime["planned"] - slept)  # an RTC that was set back
     if left < 100:
         return True
-    wakers = [pin for name, pin in pins.items() if name not in closed]
-    import esp32
-
-    esp32.wake_on_ext1(tuple(wakers) or None, esp32.WAKEUP_ALL_LOW)
+    arm(pins, board.chip)
     board.before_sleep()
-    machine.deepsleep(min(left, STUCK_MS) if closed else left)
+    machine.deepsleep(left)
     return True

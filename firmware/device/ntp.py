@@ -3,7 +3,8 @@
 The rule: servers are asked in turn (the configured one, the router, the broker's host), each a bounded time. One that
 sends a kiss of death is left alone, for hours if it says RATE, until the next loss of power otherwise. One that
 contradicts our own clock by more than that can have run off needs a second opinion: another server that agrees with the
-clock is believed instead. What may be believed at all is edge/sntp.py. MicroPython only.
+clock is believed instead. Whether the desk believes is its own matter; where it doubts, it is told again at the next
+session. What may be believed at all is edge/sntp.py. MicroPython only.
 """
 
 import os
@@ -27,33 +28,38 @@ _PLAUSIBLE_YEAR = const(2025)
 
 
 class Ntp:
-    """`servers`: host names. `kept`: {"silent": {host: until_ms}, "last": [utc_ms, at_ms]}, on the desk's clock."""
+    """`servers`: host names. `kept`: {"silent": {host: until_ms}, "last": [utc_ms, at_ms], "doubted"}."""
 
     def __init__(self, servers, rtc_ppm, kept):
         self._servers = servers
         self._rtc_ppm = rtc_ppm
         self._silent = dict(kept.get("silent", {}))
         self._last = kept.get("last")
+        self._doubted = kept.get("doubted", False)
 
     def to_dict(self):
-        return {"silent": self._silent, "last": self._last}
+        return {"silent": self._silent, "last": self._last, "doubted": self._doubted}
 
     def off_ms(self, now_ms):
-        """How much the clock may have run off since it was set, None where it was not, or now_ms went back."""
+        """How much the clock may have run off since it was set; None where it was not, or is in doubt."""
+        if self._doubted:
+            return None
+        return self._ran_off_ms(now_ms)
+
+    def _ran_off_ms(self, now_ms):
         if self._last is None or now_ms < self._last[1]:
             return None
         return (now_ms - self._last[1]) * self._rtc_ppm // 1000000
 
     def sync(self, desk, more=(), feed=None):
-        """Tell the desk what time it is, and return whether our clock was far off. Raises Trouble where nobody says."""
+        """Tell the desk what time it is. Raises Trouble where nobody says."""
         reasons = []
         doubted = None
         for host in list(self._servers) + list(more):
             got = self._ask(host, desk, feed)
             if isinstance(got, sntp.Time):
                 if not self._contradicts(got, desk.now_ms()):
-                    self._take(got, desk)
-                    return False
+                    return self._take(got, desk)
                 doubted = doubted or got
             elif isinstance(got, sntp.Kiss):
                 reasons.append("%s says %s" % (host, got.code))
@@ -62,17 +68,18 @@ class Ntp:
         if doubted is None:
             raise Trouble("clock", reasons[0] if reasons else "no server is known")  # of the one that is configured
         self._take(doubted, desk)
-        return True
 
     def _contradicts(self, got, now_ms):
-        off_ms = self.off_ms(now_ms)
+        off_ms = self._ran_off_ms(now_ms)
         if off_ms is None:
             return False
         ours_ms = self._last[0] + got.at_ms - self._last[1]
         return abs(got.utc_ms - ours_ms) > off_ms + got.uncertainty_s * 1000 + _OFF_MS
 
     def _take(self, got, desk):
-        desk.synced(got.utc_ms, "ntp", got.uncertainty_s, got.at_ms)
+        self._doubted = desk.synced(got.utc_ms, "ntp", got.uncertainty_s, got.at_ms) in ("doubted", "refused")
+        if self._doubted:
+            return
         _set_clock(got.utc_ms + desk.now_ms() - got.at_ms)
         now_ms = desk.now_ms()
         self._last = [got.utc_ms + now_ms - got.at_ms, now_ms]

@@ -1,16 +1,21 @@
 """Contacts that close: tips of a rain gauge, turns of an anemometer. MicroPython only.
 
 The rule: a running total never goes back. It is in NVS before a reading that carries it is stored, so that a loss of
-power costs the tips since the last reading and no more. Awake an interrupt counts. In deep sleep a tip wakes the chip,
-which counts it and sleeps on (`count_wake`); that suits rain and not an anemometer, which is counted while awake.
+power costs the tips since the last reading and no more. Awake an interrupt counts. Asleep no edge is seen (ESP-IDF,
+"Sleep Modes"): a tip wakes the chip by its level, is counted (`closed_now`), and the chip sleeps on; that suits rain and
+not an anemometer, which is counted while awake.
 """
 
 from time import sleep_ms, ticks_diff, ticks_ms
 
+import machine
 from machine import Pin
 from micropython import const
 
-_RELEASE_MS = const(200)  # how long a contact may stay closed before it counts as stuck
+_RELEASE_MS = const(300)  # how long a contact may stay closed before it counts as stuck
+_FIND_MS = const(10)  # how long a contact that woke the chip may bounce
+_QUIET_MS = const(10)
+_GPIO_WAKE = const(7)  # ESP_SLEEP_WAKEUP_GPIO; machine has no name for it
 _BIN_MS = const(3000)  # a gust is the mean over three seconds (WMO-No. 8, 5.1.2)
 _BINS = const(24)
 
@@ -23,18 +28,34 @@ class Counter:
         self._debounce_ms = debounce_ms
         self._stored = nvs.get(key, 0)
         self.total = self._stored
-        self._last = ticks_ms()
-        self._first = True
+        self._edge = None  # when the last one was
         self._bins = bytearray(_BINS)
         self._begun = None
-        pin.irq(self._closed, Pin.IRQ_FALLING)
+        pin.irq(self._changed, Pin.IRQ_FALLING | Pin.IRQ_RISING)
 
-    def _closed(self, _):
-        now = ticks_ms()
-        if not self._first and ticks_diff(now, self._last) < self._debounce_ms:
-            return
-        self._first, self._last = False, now
+    def _changed(self, _):
+        """An edge counts where the contact is closed and was quiet before: it bounces when it opens, too."""
+        if self._was_quiet() and not self._pin.value():
+            self._count()
+
+    def woken(self):
+        """Its contact has ended a light sleep, and perhaps an interrupt saw that, too."""
+        if self._was_quiet():
+            self._count()
+
+    def _was_quiet(self):
+        now, before = ticks_ms(), self._edge
+        self._edge = now
+        # After half a wrap, 6 days, a difference is negative; that was quiet as well.
+        return before is None or not 0 <= ticks_diff(now, before) < self._debounce_ms
+
+    def rest(self):
+        """Before a deep sleep: from now on a closing contact is counted by the start that it causes."""
+        self._pin.irq(None)
+
+    def _count(self):
         self.total += 1
+        now = self._edge
         if self._begun is not None:
             n = ticks_diff(now, self._begun) // _BIN_MS
             if 0 <= n < _BINS and self._bins[n] < 255:
@@ -62,16 +83,48 @@ class Counter:
         return self.total - self._at_begin, ms, most
 
 
-def count_wake(pins, totals):
-    """The chip has been woken by a contact: `totals[key] += 1` for each that is closed; waits until they open.
+def by_pin():
+    """Whether a pin ended the last sleep."""
+    return machine.wake_reason() in (machine.EXT0_WAKE, machine.EXT1_WAKE, _GPIO_WAKE)
 
-    `pins`: {key: Pin}. Keys whose contact stays closed: they may not wake the chip again until it opens.
+
+def closed_now(pins):
+    """Names of the contacts that have woken the chip. `pins`: {name: Pin}."""
+    for _ in range(_FIND_MS):
+        closed = [name for name in pins if not pins[name].value()]
+        if closed:
+            return closed
+        sleep_ms(1)
+    return list(pins) if len(pins) == 1 else []  # it was short; with several nobody can tell
+
+
+def until_open(pins):
+    """Waits until all contacts are open and quiet, but not for one that is stuck."""
+    quiet = 0
+    for _ in range(_RELEASE_MS):
+        quiet = quiet + 1 if all([pin.value() for pin in pins.values()]) else 0
+        if quiet == _QUIET_MS:
+            return
+        sleep_ms(1)
+
+
+def arm(pins, chip):
+    """Let each contact wake the chip when it closes; one that is closed is left out, it would wake it at once.
+
+    Names of those that can wake it. `chip`: as in the board's definition.
     """
-    closed = [key for key in pins if not pins[key].value()]
-    for key in closed:
-        totals[key] = totals.get(key, 0) + 1
-    left = _RELEASE_MS
-    while left > 0 and any(not pins[key].value() for key in closed):
-        sleep_ms(5)
-        left -= 5
-    return [key for key in closed if not pins[key].value()]
+    import esp32
+
+    names = [name for name in pins if pins[name].value()]
+    if chip == "esp32c3":
+        by_gpio = getattr(esp32, "wake_on_gpio", None)  # from MicroPython 1.27; before, it counts only while awake
+        if by_gpio is None:
+            return []
+        by_gpio([pins[name] for name in names] or None, esp32.WAKEUP_ALL_LOW)
+    elif chip == "esp32":  # its ext1 waits until all of them are low: one pin each
+        names = names[:2]
+        esp32.wake_on_ext0(pins[names[0]] if names else None, esp32.WAKEUP_ALL_LOW)
+        esp32.wake_on_ext1((pins[names[1]],) if len(names) > 1 else None, esp32.WAKEUP_ALL_LOW)
+    else:
+        esp32.wake_on_ext1(tuple([pins[name] for name in names]) or None, esp32.WAKEUP_ALL_LOW)
+    return names

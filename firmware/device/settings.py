@@ -73,15 +73,8 @@ class Settings:
         return config
 
     def _check(self, text):
-        """(configuration or None, check sum, what is wrong)"""
-        with Loaded("edge.config") as rules:
-            chips = __import__("edge.sensors.chips", None, None, ("*",))
-            try:
-                return rules.checked(json.loads(text), chips.CHIPS, self._buses), rules.check_sum(text), ""
-            except rules.ConfigError as error:
-                return None, 0, str(error)
-            except (ValueError, TypeError, AttributeError):
-                return None, 0, "it is not JSON"
+        with Loaded("firmware.device.configuring") as configuring:
+            return configuring.check(text, self._buses)
 
     def _read(self, name):
         try:
@@ -103,15 +96,8 @@ class Settings:
 
     def change(self, text):
         """A change from the network, laid over what is in use: taken for the next cycle, or what is wrong with it."""
-        try:
-            change = json.loads(text)
-        except ValueError:
-            return "the change is not JSON"
-        if not isinstance(change, dict):
-            return "the change is not an object"
-        with Loaded("edge.config") as rules:
-            new = json.dumps(rules.laid_over(json.loads(self._text or b"{}"), change)).encode()
-        _, _, wrong = self._check(new)
+        with Loaded("firmware.device.configuring") as configuring:
+            new, wrong = configuring.changed(self._text or b"{}", text, self._buses)
         if wrong:
             return wrong
         try:

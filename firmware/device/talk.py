@@ -142,7 +142,7 @@ class Talk:
                 return encode(some, FRAME_BYTES) if some else (None, 0)
             except WireError as error:
                 reason = str(error)
-        self._desk.fault("frame", reason)
+        self._desk.fault("other", "frame: " + reason)
         return None, 1
 
     def _send_chunk(self, readings):
@@ -212,7 +212,7 @@ class Talk:
             self.heard = True
         elif isinstance(event, client.Subscribed):
             if event.refused:
-                self._desk.fault("broker", "a subscription was refused: its access list?")
+                self._desk.fault("refused", "broker: a subscription")
         elif isinstance(event, client.Refused):
             raise Trouble("login", "the broker refuses us (%d)" % event.code, event.code not in _REFUSALS)
         elif isinstance(event, client.Broken):

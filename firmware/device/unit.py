@@ -18,12 +18,9 @@ from edge.schedule import left_ms
 from edge.uptime import Uptime
 from firmware.device.board import Board
 from firmware.device.contacts import Contacts
-from firmware.device.loaded import Loaded
-from firmware.device.nap import nap
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
 from schemas.status import Status
-from schemas.wire import WireReading, status_bits
 
 _RESETS = {
     machine.PWRON_RESET: "power", machine.HARD_RESET: "software", machine.WDT_RESET: "watchdog",
@@ -32,6 +29,7 @@ _RESETS = {
 _WATCHDOG_MS = 120000
 _CLOCK = "clock.json"
 _NAP_MS = 20000  # longest wait without feeding the watchdog
+MEASURE, EXCHANGE = "measure", "exchange"
 RETRY_S = 900  # for a device that has nothing to go by yet
 
 
@@ -39,30 +37,46 @@ class Unit:
     """`root`: where flash is mounted, "" on a chip."""
 
     def __init__(self, board, version, root=""):
-        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        self.watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self.version = version
         self.files = Files(root or "/")
         self.nvs = Nvs()
         self.board = Board(board, self.nvs, self.files)
-        nap(self.board)
-        self.board.feed = self._watchdog.feed
+        if machine.reset_cause() == machine.DEEPSLEEP_RESET and machine.wake_reason() != machine.TIMER_WAKE:
+            from firmware.device.nap import nap
+
+            nap(self.board)
+        self.board.feed = self.watchdog.feed
         self.memory = RtcMemory()
         kept = self.memory.load()
-        self.reset = _RESETS.get(machine.reset_cause(), "other")
+        self.board.orderly = self._take_up(kept)
         self.settings = Settings(self.files, self.nvs, self.board.buses())
         self._start_clocks(kept)
         self._start_outbox(root, kept)
         config = self.settings.config
         self.contacts = Contacts(self.board, self.nvs, config, kept.get("pulses", {}))
-        self._station, self._carrier = kept.get("station"), kept.get("carrier", {})
-        self.faults = dict((self._station or {}).get("faults", {}))
+        self.station, self._carrier = kept.get("station"), kept.get("carrier", {})
+        if self._phase == EXCHANGE and config is not None:
+            del config["sensors"]  # room for the radio
+        self.faults = dict((self.station or {}).get("faults", {}))
         every_ms = (config or {}).get("status_every_s", 86400) * 1000
         self.desk = Desk(
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"), every_ms
         )  # fmt: skip
-        self._first = self.reset != "sleep"
-        self._battery = None
-        self._unstored = False
+        self.unstored = bool(self.nvs.get("unstored", 0))
+
+    def _take_up(self, kept):
+        """What the last start left; whether it ended as it meant to. A start that was not meant begins a cycle."""
+        orderly = kept.pop("orderly", False)
+        self._phase, self.reset = MEASURE, _RESETS.get(machine.reset_cause(), "other")
+        self.first, self._began, self.battery = True, 0, None
+        if orderly and self.reset in ("sleep", "software"):
+            self._phase, self._began, self.battery = kept["phase"], kept["began"], kept["battery"]
+            if self.reset == "software" or self._phase == EXCHANGE:
+                self.reset = kept["reset"]  # why this cycle began
+            self.first = kept["first"]
+            self.memory.save(kept)  # without "orderly": whatever ends this start, it is not believed twice
+        return orderly
 
     def _start_clocks(self, kept):
         timer = machine.reset_cause() == machine.DEEPSLEEP_RESET and machine.wake_reason() == machine.TIMER_WAKE
@@ -99,96 +113,55 @@ class Unit:
         """Uptime."""
         return self._uptime.now_ms(time.ticks_ms())
 
-    def cycle(self):
-        """One round: measure, store, send; until when (uptime) to sleep then."""
-        began = self.now_ms()
-        self._watchdog.feed()
-        config = self.settings.config
-        if config is not None:
-            self.board.sensor_power(True)
-            with Loaded("firmware.device.measuring") as measuring:
-                values, self._station, self.faults = measuring.measure(
-                    self.board, config, self.contacts.counters, self._station, self.now_ms, self._watchdog.feed
-                )
-                del measuring
-            self.board.sensor_power(False)
-            self._store(values)
+    def run(self):
+        """Measure and start afresh for the radio, or let the radio work, sleep, and start afresh. Does not return.
+
+        A start gives the whole heap to the one or to the other, so neither meets what the other has left lying about.
+        """
+        if self._phase == MEASURE and self.settings.config is not None:
+            from firmware.device.measuring import measure
+
+            self._began = self.now_ms()
+            measure(self)
+            self._go_on(EXCHANGE)
         self._exchange()
         self.settings.works()
-        when = self.clock.stamp(self.now_ms())
-        interval_s = config["interval_s"] if config else RETRY_S
-        return self.now_ms() + left_ms(interval_s, began, self.now_ms(), when and when[0])
+        self._sleep_until(self._next_ms())
+        self._go_on(MEASURE)
 
-    def _store(self, values):
-        values = dict(values)
-        self._battery = self._measure_battery()
-        if "battery" not in values and self._battery is not None:
-            values["battery"] = round(self._battery, 2)
-        if not values:
-            return
-        now = self.now_ms()
+    def _go_on(self, phase):
+        self._phase = phase
+        self.keep(0)
+        machine.soft_reset()
+
+    def _next_ms(self):
+        config, now = self.settings.config, self.now_ms()
         when = self.clock.stamp(now)
-        time_s, source, unc_s = None, "none", None
-        if when is not None:
-            time_s, source, unc_s = (when[0] + 500) // 1000, when[1], (when[2] + 500) / 1000
-        reading = WireReading(0, 0, time_s, None, source, unc_s, values, status_bits(self._flags(when)))
-        if self.nvs.get("generation") != self.outbox.generation:
-            self.nvs.set("generation", self.outbox.generation)
-            self.nvs.set("segment", 0)
-            self.nvs.set("unstored", 0)
-        _, stored = self.outbox.put(reading, self.boot, now // 1000)
-        if not stored and not self._unstored:
-            self._unstored = True
-            self.nvs.set("unstored", 1)
-        if stored and self.nvs.get("segment", 0) != self.outbox.newest_segment:
-            self.nvs.set("segment", self.outbox.newest_segment)
-        self.clock.seen(self.boot, now)
-        self._first = False
-
-    def _measure_battery(self):
-        try:
-            return self.board.battery_v()
-        except (OSError, ValueError):
-            return None
-
-    def _flags(self, when):
-        flags = []
-        if self._first:
-            flags.append("reboot")
-        if self.reset == "watchdog" and self._first:
-            flags.append("watchdog")
-        if self.faults:
-            flags.append("sensor_fault")
-        if self._battery is not None and self._battery * 1000 < self.settings.config["low_battery_mv"]:
-            flags.append("low_battery")
-        if self.outbox.forgotten or self._unstored:
-            flags.append("outbox_full")
-        if when is None:
-            flags.append("clock_unset")
-        if self.settings.trouble:
-            flags.append("config_rejected")
-        return flags
+        interval_s = config["interval_s"] if config else RETRY_S
+        return now + left_ms(interval_s, self._began, now, when and when[0])
 
     def _exchange(self):
-        self._watchdog.feed()
+        self.watchdog.feed()
         config, identity = self.settings.config, self.settings.identity
         if not config or not identity:
             return
         before = self.clock.boot.zero
         try:
-            with Loaded("firmware.device." + ("lora" if config["radio"] == "lorawan" else "mqtt")) as module:
-                carrier = module.Carrier(self.board, identity, config, self._carrier)
-                try:
-                    carrier.exchange(self.desk)
-                finally:
-                    self._carrier = carrier.to_dict()
-                    carrier.close()
-                    del module, carrier
+            if config["radio"] == "lorawan":
+                from firmware.device.lora import Carrier
+            else:
+                from firmware.device.mqtt import Carrier
+            carrier = Carrier(self.board, identity, config, self._carrier)
+            try:
+                carrier.exchange(self.desk)
+            finally:
+                self._carrier = carrier.to_dict()
+                carrier.close()
         except Exception as error:  # whatever is wrong with the radio, the station goes on measuring
             self.desk.fault("other", repr(error))
         if self.clock.boot.zero != before:
             self._save_clock()
-        self._watchdog.feed()
+        self.watchdog.feed()
 
     def _about(self):
         """What the status says of the device, without faults of the radio and the answer."""
@@ -197,14 +170,14 @@ class Unit:
             faults.append(("config", "config"))
         if self.outbox.damaged:
             faults.append(("outbox", "crc"))
-        if self._unstored:
+        if self.unstored:
             faults.append(("outbox", "full"))
         if self._uptime.jumped:
             faults.append(("rtc", "clock"))
         gc.collect()
         return Status(
             self.version[:16], self.settings.sum, self.now_ms() // 1000, self.boot, self.reset, self.outbox.waiting(),
-            self.outbox.forgotten, gc.mem_free(), self._battery, faults, None,
+            self.outbox.forgotten, gc.mem_free(), self.battery, faults, None,
         )  # fmt: skip
 
     def _save_clock(self):
@@ -218,12 +191,18 @@ class Unit:
         kept = {
             "uptime": self._uptime.to_dict(time.ticks_ms(), _rtc_ms(), planned_ms),
             "clock": self.clock.to_dict(),
-            "station": self._station,
+            "station": self.station,
             "desk": self.desk.to_dict(),
             "carrier": self._carrier,
             "seq": (self.outbox.generation, self.outbox.next_seq),
             "pulses": self.contacts.totals(),
             "pulse_pins": self.contacts.wakers,
+            "orderly": True,
+            "phase": self._phase,
+            "began": self._began,
+            "battery": self.battery,
+            "reset": self.reset,
+            "first": self.first,
         }
         try:
             self.memory.save(kept)
@@ -231,34 +210,29 @@ class Unit:
             kept["carrier"], kept["desk"] = {}, {}
             self.memory.save(kept)
 
-    def sleep_until(self, until_ms):
+    def _sleep_until(self, until_ms):
         """By the configuration: deep (does not return), light, or awake."""
         mode = (self.settings.config or {}).get("sleep", "deep")
         left = max(1, until_ms - self.now_ms())
         if mode == "deep":
             self.board.before_sleep()
+            self._phase = MEASURE
+            self.contacts.may_wake(True)
             self.keep(left)
-            self.contacts.may_wake()
             machine.deepsleep(left)
-        self.keep(0)
-        if self.settings.changed:
-            machine.reset()
-        while True:
-            left = until_ms - self.now_ms()
-            self._watchdog.feed()
-            if left <= 0:
-                return
+        while left > 0:
+            self.watchdog.feed()
             if mode == "light":
                 self._doze(left)
             else:
                 time.sleep_ms(min(left, _NAP_MS))
+            left = until_ms - self.now_ms()
 
     def _doze(self, ms):
         """Light sleep; a contact may end it and is counted."""
-        woken = self.contacts.may_wake()
+        self.contacts.may_wake(False)
         machine.lightsleep(ms)
-        if woken and machine.wake_reason() == machine.EXT1_WAKE:
-            self.contacts.count_wake()
+        self.contacts.count_wake()
 
 
 def _rtc_ms():

@@ -19,6 +19,7 @@ OVERRIDES = ROOT / "simulators" / "board" / "overrides"
 START = ROOT / "simulators" / "board" / "start.py"
 HEAP_KIB = 192  # what a device is given; see docs/device.md
 MEASURE = ROOT / "simulators" / "board" / "measure.py"
+NOTHING = ROOT / "simulators" / "board" / "nothing"
 START_US = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -36,7 +37,8 @@ class Chip:
         self.folder = folder
         self._micropython, self._heap_kib = micropython, heap_kib
         made = doubles()
-        path = ":".join(str(p) for p in (made / "simulators/board/overrides", code, made, ROOT, ".frozen"))
+        self._code_path = "%s:%s:%s:.frozen" % (code, made, ROOT)
+        path = "%s:%s" % (made / "simulators/board/overrides", self._code_path)
         self._environment = os.environ | {"MICROPYPATH": path, "KLIMANETZ_BOARD": str(folder)} | dict(environment or {})
         folder.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
@@ -46,8 +48,13 @@ class Chip:
     def heap_kib(self) -> int:
         """The device's 192 KiB and what the doubles of its hardware take, measured once."""
         if self._heap_kib is None:
-            ran = self._run(MEASURE, 4096, 60)
-            self._heap_kib = HEAP_KIB + -(-int(ran.stdout.split()[-1]) // 1024)
+            full = self._run(MEASURE, 4096, 60)
+            path = "%s:%s" % (NOTHING, self._code_path)
+            command = [self._micropython, "-X", "heapsize=4m", str(MEASURE)]
+            bare = subprocess.run(command, env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=60)
+            if full.returncode or bare.returncode:
+                raise ChipStopped(full.stderr + bare.stderr)
+            self._heap_kib = HEAP_KIB + -(-(int(full.stdout) - int(bare.stdout)) // 1024)
         return self._heap_kib
 
     @property

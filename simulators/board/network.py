@@ -1,9 +1,9 @@
 """Wi-Fi of the simulated chip: an access point that is there or not, with the ESP32 port's names and its habits.
 
-`chip["wifi"]`: ssid, password, channel, and `away` and `refuses`: [[from_us, to_us], …] when nobody is there or let in. Those habits: a full
-scan takes its time a channel; `connect(ssid, key)` forgets the channel that was set; a driver that was once refused
-says so until it is restarted; when the network goes, so do its connections. `chip["hosts"]` maps "name:port" to
-[host, port] of the real peer, `chip["no_dns"]` is like `away`. MicroPython only.
+`chip["wifi"]`: ssid, password, channel, and `away` and `refuses`: [[from_us, to_us], …] when nobody is there or let in.
+Those habits: a full scan takes its time a channel; `connect(ssid, key)` forgets the channel that was set; a driver that
+was once refused says so until it is restarted; when the network goes, so do its connections. `chip["hosts"]` maps
+"name:port" to [host, port] of the real peer, `chip["no_dns"]` is like `away`. MicroPython only.
 """
 
 import errno

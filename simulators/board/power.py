@@ -19,7 +19,7 @@ _CAUSES = {
     "sleep": DEEPSLEEP_RESET,
     "soft": SOFT_RESET,
 }
-_WAKES = {"timer": TIMER_WAKE, "ext0": EXT0_WAKE, "ext1": EXT1_WAKE, "ulp": ULP_WAKE}
+_WAKES = {"timer": TIMER_WAKE, "ext0": EXT0_WAKE, "ext1": EXT1_WAKE, "ulp": ULP_WAKE, "gpio": 7}
 asleep = []  # called with (from_us, to_us) before a sleep's time passes; may return an earlier moment and a cause
 
 

@@ -17,6 +17,7 @@ folder = os.getenv("KLIMANETZ_BOARD") or ""
 chip = {}  # what the host keeps of the chip; see host.py
 true_us = 0  # since 1970
 ticks_us = 0  # of the chip, since this start
+sleeping = False  # while what is due happens
 _rtc_us = 0
 _due = []  # [true_us, what happens], the next one last
 _dead = False
@@ -56,9 +57,11 @@ def advance(us, asleep=False):
         moment_us, what = _due.pop()
         if moment_us > true_us:
             _pass(moment_us - true_us, asleep)
+        sleeping = asleep
         what()
-    _pass(goal - true_us, asleep)
-    sleeping = False
+        sleeping = False
+    if goal > true_us:  # what happened may have taken longer, such as an interrupt that looks at a clock
+        _pass(goal - true_us, asleep)
 
 
 def _pass(us, asleep):

@@ -1,56 +1,97 @@
-"""What is attached to the simulated chip, from `parts` in its chip.json. MicroPython only.
+"""The world around the simulated chip: `chip.json`'s "parts" become chips on its buses. MicroPython only.
 
-A part: {"chip": "sht4x", "bus": "i2c0", "address": 68, "place": "2m", "faults": {"stuck": [from_us, to_us]}}; on a
-pin or an ADC {"chip": "rain", "pin": 6}. `"held_low": {"i2c0": [from_us, to_us]}` holds a whole bus down.
+{"parts": [{"chip": "sht4x", "bus": "i2c0", "address": 68, "place": "2m", "faults": {"stuck": [from_us, to_us]},
+"options": {}, "rail": [36, 0]}], "seed": 1, "wiring": {"onewire0": "pin5"}}. A part's bus is one of
+simulators.board.buses, or a name of "wiring"; "pin": 6 is short for the bus "pin6"; `rail` is the pin and the level
+that give it power. "held_low": {"i2c0": [from_us, to_us]} shorts a bus. What a part keeps outlives the interpreter
+in "kept", as its power does.
 """
 
 from simulators.board import buses, pins, timeline, truth
 
-_MODULES = {
-    "sht4x": ("sensirion", "Sht4x"), "sht3x": ("sensirion", "Sht3x"), "scd4x": ("sensirion", "Scd4x"),
-    "scd30": ("sensirion", "Scd30"), "sps30": ("sensirion", "Sps30"), "bme280": ("bosch", "Bme280"),
-    "bme680": ("bosch", "Bme680"), "ds18b20": ("others", "Ds18b20"), "pms": ("others", "Pms"),
-    "sds011": ("others", "Sds011"), "mhz19": ("others", "Mhz19"), "max17048": ("others", "Max17048"),
-    "bh1750": ("others", "Bh1750"), "veml7700": ("others", "Veml7700"), "rain": ("others", "RainGauge"),
-    "wind": ("others", "Anemometer"),
-}  # fmt: skip
-
 
 def build():
-    """Attach everything."""
-    for bus, span in timeline.chip.get("held_low", {}).items():
-        buses.held_low[bus] = span
-    for part in timeline.chip.get("parts", ()):
-        _attach(part)
+    """Attach all parts."""
+    chip = timeline.chip
+    buses.held_low.update(chip.get("held_low", {}))
+    kept = chip.setdefault("kept", {})
+    for i, what in enumerate(chip.get("parts", ())):
+        own = kept.setdefault(str(i), {})
+        if chip.get("reset", "power") == "power" or "rail" in what:
+            _forget(own)
+        _attach(what, own)
 
 
-def _attach(part):
-    chip, place = part["chip"], part.get("place", "")
-    true = lambda quantity: truth.value(quantity, place, timeline.true_us)  # noqa: E731
-    if chip in ("battery", "soil", "vane"):
-        buses.attach("adc%d" % part["pin"], lambda: _microvolts(chip, part, true))
+def _forget(kept):
+    """The power is gone."""
+    eeprom = kept.get("eeprom")
+    kept.clear()
+    if eeprom:
+        kept["eeprom"] = eeprom
+
+
+def _attach(what, kept):
+    bus = "pin%d" % what["pin"] if "pin" in what else what["bus"]
+    bus = timeline.chip.get("wiring", {}).get(bus, bus)
+    faults = what.get("faults") or {}
+    options = dict(what.get("options") or {})
+    for name in ("quantity", "divider"):
+        if name in what:
+            options[name] = what[name]
+    place, seed = what.get("place", ""), timeline.chip.get("seed", 1)
+    name = what["chip"]
+    if name in ("rain", "wind"):
+        pins.attach(int(bus[3:]), _contact(name, place, seed, faults, kept, options))
         return
-    module, name = _MODULES[chip]
-    if chip == "sps30" and part["bus"].startswith("uart"):
-        name = "Sps30Uart"
-    kind = getattr(__import__("simulators.board.chips." + module, None, None, (name,)), name)
-    if chip == "rain":
-        pins.sources[part["pin"]] = kind()
-    elif chip == "wind":
-        pins.sources[part["pin"]] = kind(true)
-    elif chip == "ds18b20":
-        rom = bytes([int(part["rom"][i : i + 2], 16) for i in range(0, 16, 2)])
-        buses.attach(part["bus"], kind(true, part.get("faults"), rom, part.get("quantity", "air_temperature")))
+    if name in ("vane", "soil", "battery"):
+        from simulators.board.chips import analog
+
+        make = {"vane": analog.Vane, "soil": analog.Soil, "battery": analog.Cell}[name]
     else:
-        buses.attach(part["bus"], kind(true, part.get("faults")), part.get("address"))
+        if name == "sps30" and bus.startswith("uart"):
+            name = "sps30_uart"
+        make = __import__("simulators.board.chips." + name, None, None, ("Part",)).Part
+    sees = _truth_at(place, seed, faults)
+    part = make(sees, faults, kept, **options)
+    if "rail" in what:
+        number, on = what["rail"]
+
+        def switched(level):
+            if level != on:
+                _forget(kept)
+            part.__init__(sees, faults, kept, **options)
+            part.unpowered = lambda: pins.driven(number) != on
+
+        pins.watch(number, switched)
+        switched(1 - on)
+    address = what.get("address")
+    if name == "ds18b20":
+        from simulators.board.chips.ds18b20 import rom
+
+        serial = what.get("rom")
+        address = rom(int.from_bytes(bytes.fromhex(serial)[1:7], "little") if serial else address)
+    buses.attach(bus, address, part)
 
 
-def _microvolts(chip, part, true):
-    if chip == "battery":
-        return true("battery") * 1000000 / part.get("divider", 2)
-    if chip == "soil":
-        return 2500000 - true("soil_moisture") / 100 * 1500000  # 2.5 V dry, 1 V in water
-    ohm = (33000, 6570, 8200, 891, 1000, 688, 2200, 1410, 3900, 3140, 16000, 14120, 120000, 42120, 64900, 21880)[
-        int(true("wind_direction") / 22.5 + 0.5) % 16
-    ]
-    return 3000000 * ohm / (ohm + 10000)
+def _truth_at(place, seed, faults):
+    """What a part at this place sees; one that is stuck sees what was true when it got stuck."""
+
+    def value(quantity):
+        us = timeline.true_us
+        span = faults.get("stuck")
+        if span and span[0] <= us < span[1]:
+            us = span[0]
+        return truth.truth(quantity, place, us, seed)
+
+    return value
+
+
+def _contact(name, place, seed, faults, kept, options):
+    from simulators.board.chips.contacts import Contact
+
+    if name == "rain":
+        train = truth.rain(place, seed, options.pop("nm_per_tip", 279400))
+    else:
+        train = truth.wind(place, seed, timeline.true_us, options.pop("um_per_pulse", 666667))
+        options.setdefault("closed_us", 20000)
+    return Contact(train, faults, kept, **options)

@@ -358,7 +358,8 @@ def check_sntp_refuses():
 
 CHECKS = (
     check_whole_packets, check_every_prefix_needs_more, check_malformed, check_too_long, check_encoding,
-    check_encoding_refuses, check_client_publishes, check_client_is_written_in_pieces, check_client_sends_again, check_client_is_late,
+    check_encoding_refuses, check_client_publishes, check_client_is_written_in_pieces,
+    check_client_sends_again, check_client_is_late,
     check_client_takes_messages, check_client_refused_or_confused, check_packet_ids_go_round, check_backoff,
     check_owed, check_downlinks, check_sntp, check_sntp_refuses,
 )  # fmt: skip

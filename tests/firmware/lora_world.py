@@ -18,13 +18,24 @@ OTAA = {
 }  # fmt: skip
 ABP = {"device": "kn-0002", "activation": "abp", "dev_addr": "26011bda", "nwk_skey": "11" * 16, "app_skey": "22" * 16}
 CONFIG = {"interval_s": 900, "lorawan": {"dr": 3, "adr": True, "fair_use_s": 0}}
-__all__ = ("ABP", "CONFIG", "OTAA", "Air", "Board", "Desk", "PowerCut", "Session", "config")
+__all__ = ("ABP", "CONFIG", "OTAA", "Air", "Board", "Chance", "Desk", "PowerCut", "Session", "config")
 APP_KEY = bytes.fromhex(OTAA["app_key"])
 
 
 def config(**lorawan):
     """CONFIG with other settings."""
     return {"interval_s": 900, "lorawan": lorawan}
+
+
+class Chance:
+    """In place of a device's random numbers: `seed` gives the same ones again."""
+
+    def __init__(self, seed):
+        self.state = seed * 2654435761 & 0xFFFFFFFF
+
+    def below(self, n):
+        self.state = (self.state * 1664525 + 1013904223) & 0xFFFFFFFF
+        return (self.state >> 8) % n
 
 
 class PowerCut(BaseException):

@@ -31,6 +31,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STATION = ROOT / "tests" / "firmware" / "wifi_station.py"
 DEVICE, PASSWORD, HOST = "kn-0007", "lamp post", "broker.test"
 WAIT_S = 20.0
+CARRIER = [
+    ROOT / "firmware" / "device" / f"{name}.py"
+    for name in ("addresses", "mqtt", "ntp", "stream", "talk", "trouble", "wifi")
+]
 
 
 class Authority:
@@ -277,8 +281,8 @@ def tls_listener(authority_lines: str) -> tuple[int, str]:
 
 
 def compiled(mpy_cross: str, folder: Path) -> Path:
-    """What a board gets: bytecode of all that runs on it."""
-    for source in [*ROOT.glob("schemas/*.py"), *ROOT.glob("edge/**/*.py"), *ROOT.glob("firmware/device/**/*.py")]:
+    """What a board gets of the carrier: bytecode."""
+    for source in [*ROOT.glob("schemas/*.py"), *ROOT.glob("edge/mqtt/*.py"), ROOT / "edge/sntp.py", *CARRIER]:
         if source.name in ("models.py", "export.py", "asyncapi.py", "readings.py"):
             continue
         out = folder / source.relative_to(ROOT).with_suffix(".mpy")

@@ -13,7 +13,7 @@ from firmware.image import compiler
 from schemas import quantities
 
 ROOT = Path(__file__).resolve().parents[2]
-DEVICE_HALF = ("__init__", "bits", "channels", "wire", "wire_fields", "wire_down", "wire_status")
+DEVICE_HALF = ("__init__", "bits", "channels", "wire", "wire_fields", "wire_down", "status", "wire_status")
 
 
 @pytest.fixture(scope="module")

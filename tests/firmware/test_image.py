@@ -147,6 +147,18 @@ def test_imports_are_followed_wherever_they_hide(tmp_path: Path) -> None:
     assert closure(["edge.a"], frozenset(), root) == ["edge.a", "edge.b", "edge.deep.c"]
 
 
+def test_what_is_loaded_by_its_name_is_there_too(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        edge__a='with Loaded("edge.b") as b: pass\n__import__("edge.c", None, None, ("*",))\nprint("edge.nothing", "edge.")\n',
+        edge__b="",
+        edge__c="",
+        edge__d="",
+    )
+    assert closure(["edge.a"], frozenset(), root) == ["edge.a", "edge.b", "edge.c"]
+    assert closure(["edge.a"], {"edge.c"}, root) == ["edge.a", "edge.b"]
+
+
 def test_the_other_carrier_does_not_come_along(tmp_path: Path) -> None:
     root = tree(tmp_path, edge__a="import edge.b\nimport edge.c\n", edge__b="", edge__c="")
     assert closure(["edge.a"], {"edge.c"}, root) == ["edge.a", "edge.b"]

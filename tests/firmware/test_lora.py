@@ -8,7 +8,7 @@ import pytest
 from simulators.board.host import Chip
 from tests.firmware.lora_image import ROOT, compiled
 
-WORLD_KIB = 1024  # the checks keep whole lives of many stations
+WORLD_KIB = 8192  # the checks keep whole lives of many stations
 NAMES = re.findall(r"^def (check_\w+)", (ROOT / "tests/firmware/lora_checks.py").read_text(), re.M)
 
 

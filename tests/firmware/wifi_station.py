@@ -144,6 +144,7 @@ class Desk:
 
     def synced(self, utc_ms, source, uncertainty_s, at_ms):
         self.told["synced"].append([source, utc_ms - (at_ms + plan["start_ms"]), uncertainty_s])
+        return plan.get("says", "agrees")
 
     def status(self):
         return Status if self.status_due else None

@@ -5,18 +5,13 @@ import os
 
 from simulators.board import timeline
 
+if timeline.chip.get("model") == "esp32c3":
+    from simulators.board.pins import wake_on_gpio
+else:
+    from simulators.board.pins import wake_on_ext0, wake_on_ext1
+
 WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = False, True
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
-
-
-def wake_on_ext1(pins, level):
-    from simulators.board import pins as doubles
-
-    doubles.wake_pins[:] = [] if pins is None else [pin.number for pin in pins]
-
-
-def wake_on_ext0(pin, level):
-    wake_on_ext1(pin and (pin,), level)
 
 
 def gpio_deep_sleep_hold(on):

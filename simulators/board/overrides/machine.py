@@ -2,8 +2,8 @@
 
 from umachine import Signal
 
-from simulators.board.buses import *
-from simulators.board.pins import *
+from simulators.board.buses import ADC, I2C, SPI, UART, SoftI2C
+from simulators.board.pins import Pin
 from simulators.board.power import (
     DEEPSLEEP_RESET,
     EXT0_WAKE,
