@@ -4,8 +4,8 @@ The rule: a reading is on flash before anything is made of it, and leaves it whe
 is no more room: then the oldest segment goes first, and what was lost with it is counted. State is written before a
 file is removed, so that a power cut between the two counts nothing twice. A segment is one file, only appended to.
 
-`files`: `read(name)`, `open(name)` (a file to read), `append(name, data)`, `write(name, data)` (the whole or nothing), `remove(name)`, `list()`; they
-raise OSError. Wear: one append a reading, and a small `write` a day or an acknowledgement.
+`files`: `read(name)`, `open(name)` (a file to read), `append(name, data)`, `write(name, data)` (the whole or nothing),
+`remove(name)`, `list()`; they raise OSError. Wear: one append a reading, and a small `write` an acknowledgement.
 """
 
 import json
@@ -249,7 +249,8 @@ class Outbox:
         self._remove(below)
 
     def _open_newest(self):
-        offsets, behind = [], 0
+        offsets: list = []
+        behind = 0
         while self._firsts and not offsets and not behind:
             offsets, behind = self._records(len(self._firsts) - 1)
             if not offsets and not behind:  # made, and the power failed before its first reading was in

@@ -36,7 +36,8 @@ def scan(file):
     `file`: open for reading, with `seek` and `readinto`. One record at a time is in memory, never the segment.
     """
     buffer = bytearray(_RECORD_MAX)
-    offsets, at, lost, behind = [], 0, 0, 0
+    offsets: list = []
+    at = lost = behind = 0
     while True:
         file.seek(at)
         n = file.readinto(buffer)
