@@ -12,7 +12,7 @@ import machine
 
 PAUSE_MS = 60000
 CRASH = "crash.txt"
-GC_EVERY = 4096  # bytes: what is given back early is not scattered, and large things still find room
+GC_EVERY = 24576  # bytes: what is given back early is not scattered, and large things still find room
 
 
 def run(board, version, root=""):
