@@ -83,7 +83,7 @@ SENSORS = {
     "bh1750": Sensor(0.19, 0.18, 1, 3.3),  # BH1750FVI datasheet: at most 190 µA, 180 ms, 1 µA
     "veml7700": Sensor(0.05, 0.1, 0.5, 3.3),  # VEML7700 datasheet: 45 µA, 0.5 µA in shutdown
 }
-COUNTED_ASLEEP = ("rain", "wind")  # the ULP counts them where the chip has one
+COUNTED_ASLEEP = ("wind",)  # by the ULP, where the chip has one; a rain gauge wakes the chip, which costs less
 BOOST_EFFICIENCY = 0.85  # 3.7 V to 5 V (assumed)
 
 # --- Cells: mAh when new, share usable down to -10 °C and down to what the regulator needs, share lost by itself a

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.config import ConfigError, checked
 from edge.sensors.chips import CHIPS
+from edge.ulp.words import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("edge", "schemas", "firmware")  # packages that stand under /lib on a device
@@ -78,6 +79,8 @@ def roots(board: str, config: Mapping[str, Any], also: Iterable[str] = (), root:
         if chip not in drivers(root):
             raise ImageError(f"there is no driver for '{chip}': one of {', '.join(drivers(root))}")
         found.append(f"firmware.device.drivers.{chip}")
+        if chip == "wind" and pins.CHIP in FAMILIES and config.get("sleep") != "awake":
+            found.append("firmware.device.ulp")
     return found
 
 

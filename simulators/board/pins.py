@@ -27,6 +27,11 @@ def attach(number, source):
     _sources[number] = source
 
 
+def source(number):
+    """What is connected to a pin, None where nothing is."""
+    return _sources.get(number)
+
+
 def watch(number, told):
     """`told(level)` when the pin is driven."""
     _watchers.setdefault(number, []).append(told)

@@ -22,6 +22,7 @@ _rtc_us = 0
 _due = []  # [true_us, what happens], the next one last
 _dead = False
 sleeping = False
+ending = []  # called with the cause of the reset before the chip stops
 
 
 def load():
@@ -98,6 +99,8 @@ def end(reset, **more):
     """The chip stops; the host starts it again with this cause of reset. Does not return."""
     global _dead
     _dead = True
+    for what in ending:
+        what(reset)
     chip.update({"true_us": true_us, "rtc_us": _rtc_us, "reset": reset})
     chip.update(more)
     if folder:
@@ -108,7 +111,7 @@ def end(reset, **more):
 
 def lose_power(away_us=0):
     """The battery is out: RTC and its memory are gone, and so is whatever a file system still wants to write."""
-    end("power", true_us=true_us + away_us, rtc_us=RTC_EPOCH_US, rtc_memory="")
+    end("power", true_us=true_us + away_us, rtc_us=RTC_EPOCH_US, rtc_memory="", ulp=None)
 
 
 def fail_power():

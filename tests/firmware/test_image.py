@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from firmware.contents import ImageError, closure
+from firmware.contents import ImageError, closure, roots
 from firmware.image import build, read_config
 from tests.firmware.images import AIR, CONFIG, RADIOS, VERSION, built, imported
 
@@ -51,6 +51,17 @@ def test_every_image_compiles_and_holds_what_it_needs(board: str, radio: str) ->
         'require("{}", version="{}")'.format(*package.split("@")) for package in made.packages
     ]
     assert (out / "files/main.py").read_text().endswith(f'main.run("{board}", "{VERSION}")\n')
+
+
+@pytest.mark.parametrize(
+    ("board", "chip", "sleep", "there"),
+    [("heltec_v3", "wind", "deep", True), ("esp32_devkit", "wind", "light", True), ("esp32_c3", "wind", "deep", False),
+     ("heltec_v3", "wind", "awake", False), ("heltec_v3", "rain", "deep", False)],
+)  # fmt: skip
+def test_the_ulp_is_in_an_image_where_it_counts(board: str, chip: str, sleep: str, there: bool) -> None:
+    config = CONFIG["mqtt"] | {"sleep": sleep, "sensors": {"contact": {"chip": chip, "bus": "pulse0"}}}
+    found = closure(roots(board, config))
+    assert ("firmware.device.ulp" in found) == ("edge.ulp.counting" in found) == ("edge.ulp.words" in found) == there
 
 
 def test_the_same_input_makes_the_same_image(checkout: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A cup anemometer: mean speed and the strongest three seconds of the time it is counted."""
+"""A cup anemometer: mean speed and the strongest three seconds of the time it is counted.
+
+Where the ULP counts, that is all of the time since the last reading; else as long as the chip is awake for it.
+"""
 
 from edge.sensors import weather
 
@@ -12,8 +15,7 @@ class Driver:
         self._ms = max(3, min(60, seconds)) * 1000
 
     def start(self, ambient):
-        self._counter.begin()
-        return self._ms
+        return max(0, self._ms - (self._counter.begin() or 0))
 
     def read(self, ambient):
         pulses, ms, most = self._counter.end()

@@ -18,6 +18,15 @@ def gpio_deep_sleep_hold(on):
     pass
 
 
+def __getattr__(name):
+    """The ULP is loaded when it is asked for; an ESP32-C3 has none."""
+    if name not in ("ULP", "wake_on_ulp") or timeline.chip.get("model") == "esp32c3":
+        raise AttributeError(name)
+    from simulators.board import ulp
+
+    return getattr(ulp, name)
+
+
 class NVS:
     """One namespace. Durable after `commit`, all of it or nothing."""
 

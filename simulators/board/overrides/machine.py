@@ -32,7 +32,11 @@ _BUSES = ("ADC", "I2C", "SPI", "UART", "SoftI2C")
 
 
 def __getattr__(name):
-    """Buses are loaded when they are asked for: what a device does not use takes no room in its heap."""
+    """Buses and the ULP's memory are loaded when they are asked for: what a device does not use takes no heap."""
+    if name == "mem32":
+        from simulators.board.ulp import mem32
+
+        return mem32
     if name not in _BUSES:
         raise AttributeError(name)
     if name == "UART":
