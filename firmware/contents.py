@@ -27,7 +27,13 @@ MAIN = "firmware.device.main"
 _NAME = re.compile(r"(?:%s)(?:\.[a-z]\w*)+" % "|".join(PROJECT))
 # Loaded for a moment by their names (firmware/device/loaded.py).
 BY_NAME = {
-    "lorawan": ("edge.config", "edge.sensors.chips", "schemas.wire_status", "schemas.wire_down", "firmware.device.lora_join"),
+    "lorawan": (
+        "edge.config",
+        "edge.sensors.chips",
+        "schemas.wire_status",
+        "schemas.wire_down",
+        "firmware.device.lora_join",
+    ),
     "mqtt": ("edge.config", "edge.sensors.chips"),
 }
 

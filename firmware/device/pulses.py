@@ -115,7 +115,7 @@ def arm(pins, chip):
     """
     import esp32
 
-    names = [name for name in pins if pins[name].value()]
+    names = sorted([name for name in pins if pins[name].value()])
     if chip == "esp32c3":
         by_gpio = getattr(esp32, "wake_on_gpio", None)  # from MicroPython 1.27; before, it counts only while awake
         if by_gpio is None:

@@ -12,15 +12,15 @@ from binascii import crc32
 from firmware.device.loaded import Loaded
 
 CONFIG, GOOD, IDENTITY = "config.json", "config.good", "identity.json"
-CHECKED = "config.use"  # {"of": CRC-32 of the text, "sum": what a status says, "config": …}
+CHECKED = "config.use"  # {"of": CRC-32 of the text, "by": firmware, "sum": what a status says, "config": …}
 TRIALS_MAX = 3
 
 
 class Settings:
-    """`files`: the root of flash; `buses`: of the board."""
+    """`files`: the root of flash; `buses`: of the board; `version`: of the firmware."""
 
-    def __init__(self, files, nvs, buses):
-        self._files, self._nvs, self._buses = files, nvs, buses
+    def __init__(self, files, nvs, buses, version):
+        self._files, self._nvs, self._buses, self._version = files, nvs, buses, version
         self.trouble = ""  # why the given configuration is not in use
         self.identity = self._identity()
         self._text = None  # of the configuration in use
@@ -56,7 +56,7 @@ class Settings:
         of = crc32(text) & 0xFFFFFFFF
         try:
             known = json.loads(self._files.read(CHECKED))
-            if known["of"] == of:
+            if known["of"] == of and known["by"] == self._version:
                 self._text, self.sum = text, known["sum"]
                 return known["config"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -67,7 +67,9 @@ class Settings:
             return None
         self._text, self.sum = text, total
         try:
-            self._files.write(CHECKED, json.dumps({"of": of, "sum": total, "config": config}).encode())
+            self._files.write(
+                CHECKED, json.dumps({"of": of, "by": self._version, "sum": total, "config": config}).encode()
+            )
         except OSError:
             pass  # it is checked again at the next start
         return config

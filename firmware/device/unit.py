@@ -18,6 +18,7 @@ from edge.schedule import left_ms
 from edge.uptime import Uptime
 from firmware.device.board import Board
 from firmware.device.contacts import Contacts
+from firmware.device.loaded import Loaded
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
 from schemas.status import Status
@@ -50,7 +51,7 @@ class Unit:
         self.memory = RtcMemory()
         kept = self.memory.load()
         self.board.orderly = self._take_up(kept)
-        self.settings = Settings(self.files, self.nvs, self.board.buses())
+        self.settings = Settings(self.files, self.nvs, self.board.buses(), version)
         self._start_clocks(kept)
         self._start_outbox(root, kept)
         config = self.settings.config
@@ -147,16 +148,15 @@ class Unit:
             return
         before = self.clock.boot.zero
         try:
-            if config["radio"] == "lorawan":
-                from firmware.device.lora import Carrier
-            else:
-                from firmware.device.mqtt import Carrier
-            carrier = Carrier(self.board, identity, config, self._carrier)
-            try:
-                carrier.exchange(self.desk)
-            finally:
-                self._carrier = carrier.to_dict()
-                carrier.close()
+            name = "firmware.device.lora" if config["radio"] == "lorawan" else "firmware.device.mqtt"
+            with Loaded(name) as module:
+                carrier = module.Carrier(self.board, identity, config, self._carrier)
+                try:
+                    carrier.exchange(self.desk)
+                finally:
+                    self._carrier = carrier.to_dict()
+                    carrier.close()
+                    carrier = module = None
         except Exception as error:  # whatever is wrong with the radio, the station goes on measuring
             self.desk.fault("other", repr(error))
         if self.clock.boot.zero != before:

@@ -12,7 +12,7 @@ _pins = {}
 _watchers = {}  # GPIO -> functions that are told what is driven
 _driven = {}  # GPIO -> level
 _pulls = {}
-_interrupts = {}  # GPIO -> [handler, trigger, pin]
+_interrupts = {}  # GPIO -> [handler, trigger, pin, the level seen last]
 _wakes = []  # (cause, GPIOs, level, whether all of them have to have it)
 _MODEL = timeline.chip.get("model", "esp32s3")
 _RTC_PINS = {
@@ -108,7 +108,7 @@ class Pin:
             _interrupts.pop(self.number, None)
             return
         known = self.number in _interrupts
-        _interrupts[self.number] = (handler, trigger, self)
+        _interrupts[self.number] = [handler, trigger, self, level(self.number)]
         if not known:
             _await_edge(self.number)
 
@@ -123,9 +123,10 @@ def _await_edge(number):
 def _edge(number):
     if number not in _interrupts:
         return
-    handler, trigger, pin = _interrupts[number]
-    rising = _sources[number].level(timeline.true_us)
-    if not timeline.sleeping and trigger & (Pin.IRQ_RISING if rising else Pin.IRQ_FALLING):
+    interrupt = _interrupts[number]
+    handler, trigger, pin, before = interrupt
+    interrupt[3] = now = _sources[number].level(timeline.true_us)
+    if now != before and not timeline.sleeping and trigger & (Pin.IRQ_RISING if now else Pin.IRQ_FALLING):
         handler(pin)
     _await_edge(number)
 

@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,27 @@ def test_bosch_by_its_own_example() -> None:
     fine = bme280.temperature_fine(c, 519888)
     assert (round(fine), round(fine / 5120, 2)) == (128422, 25.08)
     assert bme280.pressure_pa(c, 415148, fine) == pytest.approx(100653.27, abs=0.05)
+
+
+@given(st.integers(420_000, 560_000).filter(lambda n: n != bme280.SKIPPED_20), st.integers(200_000, 450_000))
+def test_bme680_by_the_other_form_of_its_formula(adc_t: int, adc_p: int) -> None:
+    """The fixed-point form (BST-BME680-DS001, section 3.3.2) in exact fractions, where a shift loses nothing."""
+    c = {
+        "t1": 26041, "t2": 26469, "t3": 3, "p1": 35850, "p2": -10329, "p3": 88, "p4": 6966, "p5": -149, "p6": 30,
+        "p7": 31, "p8": -1071, "p9": -2603, "p10": 30, "h1": 760, "h2": 1010, "h3": 0, "h4": 45, "h5": 20, "h6": 120,
+        "h7": -100,
+    }  # fmt: skip
+    a = Fraction(adc_t, 8) - 2 * c["t1"]
+    fine = a * c["t2"] / 2**11 + (a / 2) ** 2 / 2**12 * 16 * c["t3"] / 2**14
+    a = fine / 2 - 64000
+    b = ((a / 4) ** 2 / 2**11 * c["p6"] / 4 + 2 * a * c["p5"]) / 4 + 65536 * c["p4"]
+    a = ((a / 4) ** 2 / 2**13 * 32 * c["p3"] / 8 + c["p2"] * a / 2) / 2**18
+    p = (1048576 - adc_p - b / 2**12) * 3125 / ((32768 + a) * c["p1"] / 2**15) * 2
+    x, y = c["p9"] * ((p / 8) ** 2 / 2**13) / 2**12, p / 4 * c["p8"] / 2**13
+    p += (x + y + (p / 256) ** 3 * c["p10"] / 2**17 + 128 * c["p7"]) / 16
+    celsius, pascal, _ = bme680.compensate(c, adc_t, adc_p, 20000)
+    assert celsius == pytest.approx(float(fine / 5120), abs=1e-9)
+    assert pascal == pytest.approx(float(p), abs=1e-6)
 
 
 def test_calibration_is_read_from_its_registers() -> None:

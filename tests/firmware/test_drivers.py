@@ -17,9 +17,11 @@ HOUR_US = 3600 * 1_000_000
 FOREVER = [0, START_US * 2]
 # How far from what is true now: the chip's resolution, and what changed since it measured.
 NEAR = {
-    "air_temperature": 0.07, "relative_humidity": 0.15, "air_pressure": 0.05, "co2": 1.1, "pm1": 0.6, "pm2_5": 0.6,
+    "air_temperature": 0.07, "relative_humidity": 0.1, "air_pressure": 0.01, "co2": 1.1, "pm1": 0.6, "pm2_5": 0.6,
     "pm10": 0.6, "battery": 0.001, "illuminance": 60, "soil_moisture": 0.2, "wind_direction": 11.3, "wind_speed": 0.1,
 }  # fmt: skip
+# Its double reckons with Bosch's 32-bit shifts, which are up to 9 Pa off what the formula means (see test_sensors.py).
+NEAR_680 = NEAR | {"air_pressure": 0.09}
 ON_I2C = {
     "bme280": 0x76, "bme680": 0x77, "sht4x": 0x44, "sht3x": 0x45, "scd4x": 0x62, "scd30": 0x61, "sps30": 0x69,
     "max17048": 0x36, "bh1750": 0x23, "veml7700": 0x10,
@@ -59,12 +61,12 @@ def code(chip: str, options: str = "", times: int = 1) -> str:
     )
 
 
-def near(out: Out) -> None:
+def near(out: Out, bounds: dict[str, float] = NEAR) -> None:
     assert out["fault"] is None, out
     assert out["values"], out
     for quantity, value in out["values"].items():
         if quantity in out["truth"]:
-            assert value == pytest.approx(out["truth"][quantity], abs=NEAR[quantity], rel=0.005), out
+            assert value == pytest.approx(out["truth"][quantity], abs=bounds[quantity], rel=0), out
 
 
 EVERY = sorted({*ON_I2C, *ON_UART, "ds18b20"})
@@ -75,7 +77,7 @@ def test_it_tells_what_is_true(run: Run, chip: str) -> None:
     out = run([part(chip)], code(chip, times=3) + "time.sleep(7200)\n" + "measure(one)\n")
     assert len(out) == 4
     for one in out:
-        near(one)
+        near(one, NEAR_680 if chip == "bme680" else NEAR)
         assert set(one["values"]) == set(CHIPS[chip].quantities)
         assert max(one["ms"]) <= (2700 if chip in ON_UART else 1000)  # a frame comes when it comes
 
@@ -94,9 +96,10 @@ def test_one_that_goes_and_comes_back(run: Run, chip: str) -> None:
     gone = {"missing": [noon + HOUR_US, noon + 2 * HOUR_US]}
     text = code(chip) + "for _ in range(2):\n    time.sleep(5400)\n    measure(one)\n"
     out = run([part(chip, faults=gone)], text)
-    near(out[0])
+    bounds = NEAR_680 if chip == "bme680" else NEAR
+    near(out[0], bounds)
     assert out[1]["fault"] == "missing"
-    near(out[2])
+    near(out[2], bounds)
 
 
 @pytest.mark.parametrize("chip", WITH_CHECK_SUM)
@@ -110,7 +113,7 @@ def test_rubbish_is_no_value(run: Run, chip: str) -> None:
     noon = START_US + 12 * HOUR_US
     text = code(chip) + "time.sleep(7200)\nmeasure(one)\n"
     out = run([part(chip, faults={"garbage": [noon + HOUR_US, START_US * 2]})], text)
-    near(out[0])
+    near(out[0], NEAR_680 if chip == "bme680" else NEAR)
     assert out[1]["values"] is None
     assert out[1]["fault"] in ("crc", "self_test", "range", "timeout", "bus")
 
@@ -150,8 +153,59 @@ def test_a_bus_that_does_not_come_free_is_told_quickly(run: Run) -> None:
 
 
 def test_one_missing_chip_leaves_the_bus_alone(run: Run) -> None:
-    [out] = run([part("sht4x", faults={"missing": FOREVER})], SENSORS + "measure(one)\n")
+    text = SENSORS + "bus = board().i2c(0)\nmeasure(one)\nprint(json.dumps(board().i2c(0) is bus))\n"
+    out, untouched = run([part("sht4x", faults={"missing": FOREVER})], text)
     assert out["fault"] == "missing"
+    assert untouched is True
+
+
+@pytest.mark.parametrize("chip", ["bme280", "bme680"])
+def test_another_chip_at_the_address_is_told(run: Run, chip: str) -> None:
+    """A BMP280 (0x58) answers where a BME280 is expected, with the same registers and no humidity."""
+    text = (
+        code(chip, times=0)
+        + f"""
+from simulators.board import buses
+buses.attached["i2c0"][{ON_I2C[chip]}].registers[0xD0] = 0x58
+measure(one)
+"""
+    )
+    [out] = run([part(chip)], text)
+    assert out["fault"] == "self_test"
+    assert "0x58" in out["detail"]
+
+
+def test_a_mhz19_is_told_whether_to_calibrate_itself(run: Run) -> None:
+    for wanted in (True, False):
+        text = (
+            code("mhz19", f", self_calibration={wanted}")
+            + """
+from simulators.board import buses
+print(json.dumps(buses.attached["uart0"].self_calibration))
+"""
+        )
+        out, told = run([part("mhz19")], text)
+        near(out)
+        assert told is wanted
+
+
+def test_a_reply_to_a_setting_is_no_measurement(run: Run) -> None:
+    """SDS011: 0xC5 has the bytes of a measurement and means other things; it is skipped, also when it comes last."""
+    text = (
+        code("sds011", times=0)
+        + """
+from simulators.board import buses
+chip = buses.attached["uart0"]
+ready = chip.read_ready
+def answering(baudrate):
+    data = ready(baudrate)
+    return data + bytes((0xAA, 0xC5, 8, 1, 1, 0, 0xA1, 0x60, 0x0B, 0xAB)) if data else b""
+chip.read_ready = answering
+measure(one)
+"""
+    )
+    [out] = run([part("sds011")], text)
+    near(out)
 
 
 def test_two_thermometers_on_a_wire_are_distinct(run: Run) -> None:
@@ -350,6 +404,39 @@ def test_voltages(run: Run, chip: str) -> None:
     )
     near(good)
     assert open_["fault"] == "missing"
+
+
+ON_WIRE = {"chip": "sps30", "bus": "uart0"}
+SPS30 = "one = driver('sps30', board().bus('uart0'))\n"
+
+
+def test_an_sps30_on_uart(run: Run) -> None:
+    text = (
+        SPS30
+        + """
+from simulators.board import buses
+for _ in range(2):
+    measure(one)
+    print(json.dumps(buses.attached["uart0"].sleeps))
+one.start({})  # and a reset while its fan runs: the new driver finds it measuring
+time.sleep(2)
+measure(driver("sps30", board().bus("uart0")))
+"""
+    )
+    first, asleep, second, again, third = run([ON_WIRE], text)
+    assert asleep is True
+    assert again is True
+    for out in (first, second, third):
+        near(out)
+        assert set(out["values"]) == {"pm1", "pm2_5", "pm10"}
+
+
+@pytest.mark.parametrize(("fault", "codes"), [("missing", ("missing",)), ("bad_crc", ("crc",)), ("garbage", ("crc",))])
+def test_an_sps30_on_uart_that_is_not_well(run: Run, fault: str, codes: tuple[str, ...]) -> None:
+    [out] = run([ON_WIRE | {"faults": {fault: FOREVER}}], SPS30 + "measure(one)\n")
+    assert out["values"] is None
+    assert out["fault"] in codes
+    assert sum(out["ms"]) < 3000
 
 
 STATION = "from tests.firmware.station_bench import cycles\n"
