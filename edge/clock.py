@@ -31,11 +31,11 @@ class Clock:
     def __init__(self, number, ppm, boots=(), kept=None):
         self._ppm = ppm
         self.boots = [Boot(*one) for one in boots]
-        self._sync = None  # [zero, source, unc, at] of the newest sync of this boot
+        self._sync: list = []  # [zero, source, unc, at] of the newest sync of this boot
         self._doubt = 0
         self._second = None  # what a source said that contradicted
         if kept:
-            self._sync, self._doubt, self._second = kept["sync"], kept["doubt"], kept["second"]
+            self._sync, self._doubt, self._second = kept["sync"] or [], kept["doubt"], kept["second"]
         if not self.boots or self.boots[-1].number != number:
             self._power_up(number)
         self.boot = self.boots[-1]
@@ -77,7 +77,7 @@ class Clock:
             return REFUSED
         zero = utc_ms - at_ms
         what = FIRST
-        if self._sync is not None:
+        if self._sync:
             off = abs(zero - self._sync[0])
             what = AGREES
             if off > self._unc_at(at_ms) + unc_ms + MARGIN_MS:
@@ -98,7 +98,7 @@ class Clock:
 
     def stamp(self, at_ms):
         """`(utc_ms, source, uncertainty_ms)` of a moment of this boot, at or after the newest sync; None without."""
-        if self._sync is None:
+        if not self._sync:
             return None
         unc = self._unc_at(at_ms)
         if self._second is not None:  # either may be right: the bound holds both

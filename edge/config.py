@@ -63,7 +63,7 @@ SENSOR = {
     "options": _object(None),
 }
 SENSORS_MAX = 16
-_KINDS = {"int": int, "bool": bool, "text": str, "choice": str, "list": list, "object": dict}
+_KINDS: dict = {"int": int, "bool": bool, "text": str, "choice": str, "list": list, "object": dict}
 _NAMES = {"int": "a whole number", "bool": "true or false", "text": "a text", "list": "a list", "object": "an object"}
 
 
@@ -101,7 +101,7 @@ def checked(given, chips, buses=None):
         raise ConfigError('mqtt.ca: with TLS the file of the authority is needed, like "ca.der"')
     if not 1 <= len(config["sensors"]) <= SENSORS_MAX:
         raise ConfigError("sensors: 1 to %d" % SENSORS_MAX)
-    taken = {}
+    taken: dict = {}
     config["sensors"] = {
         name: _sensor(name, one, chips, buses, taken) for name, one in sorted(config["sensors"].items())
     }

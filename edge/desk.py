@@ -59,7 +59,7 @@ class Desk:
         return generation != self._generation or seq not in self._sent
 
     def _take(self, limit, wanted):
-        out = []
+        out: list = []
         for reading, boot, uptime_s in self._outbox.newest_first(wanted):
             if out and reading.generation != out[-1].generation:
                 break
@@ -140,13 +140,14 @@ class Desk:
         """A schemas.wire_status.Status, None where none is due: at the start, on a change, once a day, when asked."""
         about = self._status()
         faults = sorted(about.faults) + [("radio", code) for code, _ in self.radio_faults]
-        told = repr((about.config, faults, about.forgotten))
-        told = sum([ord(c) * (i + 1) for i, c in enumerate(told)]) & 0xFFFFFF
+        text = repr((about.config, faults, about.forgotten))
+        told = sum([ord(c) * (i + 1) for i, c in enumerate(text)]) & 0xFFFFFF
         now = self.now_ms()
         if self._status_ms is not None and told == self._told and now - self._status_ms < self._status_every_ms:
             return None
         self._about = told
-        return Status(*tuple(about)[:-2], faults, tuple(self._answer) if self._answer else None)
+        fields: list = list(about)[:-2]
+        return Status(*(fields + [faults, tuple(self._answer) if self._answer else None]))
 
     def status_sent(self):
         """The status that was asked for last has gone out."""

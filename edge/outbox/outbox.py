@@ -4,14 +4,14 @@ The rule: a reading is on flash before anything is made of it, and leaves it whe
 is no more room: then the oldest segment goes first, and what was lost with it is counted. State is written before a
 file is removed, so that a power cut between the two counts nothing twice. A segment is one file, only appended to.
 
-`files`: `read(name)`, `append(name, data)`, `write(name, data)` (the whole or nothing), `remove(name)`, `list()`; they
-raise OSError. Wear: one append a reading, and a small `write` a day or an acknowledgement.
+`files`: `read(name)`, `open(name)` (a file to read), `append(name, data)`, `write(name, data)` (the whole or nothing),
+`remove(name)`, `list()`; they raise OSError. Wear: one append a reading, and a small `write` an acknowledgement.
 """
 
 import json
 
 from edge.outbox.ranges import Ranges
-from edge.outbox.record import pack_record, reading_of, record_at, scan, seq_at
+from edge.outbox.record import pack_record, reading_of, record_at, scan
 from schemas.wire import WireReading
 
 SEGMENT_READINGS = 64
@@ -85,12 +85,13 @@ class Outbox:
             first, last = self._span(i)
             if acked.within(first, last) == last - first + 1:
                 continue
-            data, offsets, _ = self._records(i)
+            if wanted and not any(wanted(generation, seq) for seq in range(first, last + 1) if seq not in acked):
+                continue
+            offsets, _ = self._records(i)
             for n in range(len(offsets) - 1, -1, -1):
-                seq = seq_at(data, offsets[n])
-                if seq in acked or (wanted and not wanted(generation, seq)):
+                record = self._record(i, offsets[n])
+                if record is None or record.seq in acked or (wanted and not wanted(generation, record.seq)):
                     continue
-                record = record_at(data, offsets[n])
                 reading = reading_of(record)
                 if reading is not None:
                     yield reading, record.boot, record.uptime_s
@@ -132,19 +133,28 @@ class Outbox:
         return self.generation is None or self._generations[i] == self.generation
 
     def _last_of(self, i):
-        data, offsets, _ = self._records(i)
-        return seq_at(data, offsets[-1]) if offsets else self._firsts[i]
+        offsets, _ = self._records(i)
+        record = self._record(i, offsets[-1]) if offsets else None
+        return record.seq if record else self._firsts[i]
 
     def _records(self, i):
-        """(bytes of a segment, offsets of its records, damaged bytes behind the last one)"""
+        """(offsets of a segment's records, damaged bytes behind the last one)"""
         try:
-            data = self._files.read(_name(self._generations[i], self._firsts[i]))
+            with self._files.open(_name(self._generations[i], self._firsts[i])) as file:
+                offsets, lost, behind = scan(file)
         except OSError:
             self.damaged += 1
-            return b"?", [], 1
-        offsets, lost, behind = scan(data)
+            return [], 1
         self.damaged += lost
-        return data, offsets, behind
+        return offsets, behind
+
+    def _record(self, i, offset):
+        """The record of a segment at an offset; None where flash does not give it any more."""
+        try:
+            with self._files.open(_name(self._generations[i], self._firsts[i])) as file:
+                return record_at(file, offset)
+        except OSError:
+            return None
 
     def _append(self, seq, data):
         new = self._count >= SEGMENT_READINGS or not self._firsts
@@ -239,16 +249,17 @@ class Outbox:
         self._remove(below)
 
     def _open_newest(self):
-        data, offsets, behind = b"", [], 0
-        while self._firsts and not data:
-            data, offsets, behind = self._records(len(self._firsts) - 1)
-            if not data and not behind:  # made, and the power failed before its first reading was in
+        offsets: list = []
+        behind = 0
+        while self._firsts and not offsets and not behind:
+            offsets, behind = self._records(len(self._firsts) - 1)
+            if not offsets and not behind:  # made, and the power failed before its first reading was in
                 self._remove([_name(*self._drop(len(self._firsts) - 1))])
         if not self._firsts:
             return
         self._count = SEGMENT_READINGS if behind else len(offsets)  # never behind what may be half a record
         self.certain = not behind and bool(offsets)
-        self.newest = record_at(data, offsets[-1]) if offsets else None
+        self.newest = self._record(len(self._firsts) - 1, offsets[-1]) if offsets else None
         self.next_seq = (self.newest.seq if self.newest else self._firsts[-1]) + 1
 
 

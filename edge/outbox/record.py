@@ -27,11 +27,23 @@ def pack_record(reading, boot, uptime_s):
     return body + pack("<I", crc32(body) & 0xFFFFFFFF)
 
 
-def scan(data):
-    """`([offset of a record], bytes that belong to none, bytes that follow the last one)` of a segment."""
-    offsets, at, lost, behind = [], 0, 0, 0
-    while at < len(data):
-        size = _size(data, at)
+_RECORD_MAX = HEAD_BYTES + PAYLOAD_MAX + CRC_BYTES
+
+
+def scan(file):
+    """`([offset of a record], bytes that belong to none, bytes that follow the last one)` of a segment.
+
+    `file`: open for reading, with `seek` and `readinto`. One record at a time is in memory, never the segment.
+    """
+    buffer = bytearray(_RECORD_MAX)
+    offsets: list = []
+    at = lost = behind = 0
+    while True:
+        file.seek(at)
+        n = file.readinto(buffer)
+        if not n:
+            return offsets, lost, behind
+        size = _size(buffer, n)
         if size:
             offsets.append(at)
             behind = 0
@@ -39,30 +51,26 @@ def scan(data):
             lost += 1
             behind += 1
         at += size or 1
-    return offsets, lost, behind
 
 
-def _size(data, at):
-    """Bytes of the record at an offset, 0 where there is none that checks."""
-    if data[at] != SYNC or at + HEAD_BYTES + CRC_BYTES > len(data):
+def _size(buffer, n):
+    """Bytes of the record at the beginning of n bytes, 0 where there is none that checks."""
+    if buffer[0] != SYNC or n < HEAD_BYTES + CRC_BYTES:
         return 0
-    end = at + HEAD_BYTES + data[at + 1]
-    if end + CRC_BYTES > len(data):
+    end = HEAD_BYTES + buffer[1]
+    if end + CRC_BYTES > n:
         return 0
-    if unpack_from("<I", data, end)[0] != crc32(data[at:end]) & 0xFFFFFFFF:
+    if unpack_from("<I", buffer, end)[0] != crc32(memoryview(buffer)[:end]) & 0xFFFFFFFF:
         return 0
-    return end + CRC_BYTES - at
+    return end + CRC_BYTES
 
 
-def seq_at(data, at):
-    """The seq of the record at an offset that `scan` gave."""
-    return unpack_from("<I", data, at + HEAD_BYTES - 4)[0]
-
-
-def record_at(data, at):
+def record_at(file, at):
     """The Record at an offset that `scan` gave."""
-    _, length, boot, uptime_s, seq = unpack_from(_HEAD, data, at)
-    return Record(boot, uptime_s, seq, bytes(data[at + HEAD_BYTES : at + HEAD_BYTES + length]))
+    file.seek(at)
+    head = file.read(HEAD_BYTES)
+    _, length, boot, uptime_s, seq = unpack_from(_HEAD, head, 0)
+    return Record(boot, uptime_s, seq, file.read(length))
 
 
 def reading_of(record):

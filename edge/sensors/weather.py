@@ -12,6 +12,7 @@ VANE_OHM = (
     33000, 6570, 8200, 891, 1000, 688, 2200, 1410, 3900, 3140, 16000, 14120, 120000, 42120, 64900, 21880,
 )  # fmt: skip
 STEP_DEG = 22.5
+_SHORT = 0.03  # of the supply; the lowest step is at 0.064
 _OPEN = 0.15  # how far, in shares of the supply, the nearest step may be: a vane is connected or is not
 
 
@@ -36,7 +37,7 @@ def vane_deg(ratio, pull_up_ohm=10000, north_deg=0.0, linear=False):
         off = abs(ratio - ohm / (ohm + pull_up_ohm))
         if off < best:
             best, at = off, i
-    if best > _OPEN or ratio > 0.97:
+    if best > _OPEN or not _SHORT < ratio < 0.97:
         return None
     return (at * STEP_DEG + north_deg) % 360
 

@@ -57,6 +57,7 @@ class Board:
         self.pins = definition(name)
         self.name = name
         self.chip = self.pins.CHIP
+        self.orderly = False  # whether the last start ended as it meant to (unit.py)
         self.nvs = nvs
         self.files = files
         self.rtc_ppm = CRYSTAL_PPM if self.pins.RTC_CRYSTAL else RC_PPM

@@ -1,4 +1,4 @@
-"""The contacts of a configuration: counters that go on while others measure, and what wakes the chip. MicroPython only."""
+"""The contacts of a configuration: counters that go on while others measure, and what wakes the chip."""
 
 
 class Contacts:

@@ -2,8 +2,8 @@
 
 The rule: a running total never goes back. It is in NVS before a reading that carries it is stored, so that a loss of
 power costs the tips since the last reading and no more. Awake an interrupt counts. Asleep no edge is seen (ESP-IDF,
-"Sleep Modes"): a tip wakes the chip by its level, is counted (`closed_now`), and the chip sleeps on; that suits rain and
-not an anemometer, which is counted while awake.
+"Sleep Modes"): a tip wakes the chip by its level, is counted (`closed_now`), and the chip sleeps on; that suits rain
+and not an anemometer, which is counted while awake.
 """
 
 from time import sleep_ms, ticks_diff, ticks_ms

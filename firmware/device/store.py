@@ -27,6 +27,10 @@ class Files:
         with open(self._folder + "/" + name, "rb") as file:
             return file.read()
 
+    def open(self, name):
+        """To read a part of it."""
+        return open(self._folder + "/" + name, "rb")
+
     def append(self, name, data):
         with open(self._folder + "/" + name, "ab") as file:
             file.write(data)

@@ -5,6 +5,7 @@ made again after a jittered pause while there is time; what was under way then g
 watchdog is fed at every turn, and no turn takes longer than a second. MicroPython only.
 """
 
+import gc
 from time import sleep_ms, ticks_diff, ticks_ms
 
 from micropython import const
@@ -17,7 +18,7 @@ from schemas.wire import WireError, encode
 
 FRAME_BYTES = const(384)  # of the binary format: some thirty readings
 _LIVE = const(8)  # the newest, and what rides along
-_CHUNK = const(24)  # readings of the backlog that are in memory at once
+_CHUNK = const(12)  # readings of the backlog that are in memory at once
 _STEP_MS = const(1000)
 _ACK_MS = const(4000)  # how long to listen for `ack` at the end
 _ACK_IN_VAIN_MS = const(500)  # where none came last time: the broker keeps them for us
@@ -100,8 +101,10 @@ class Talk:
             self._live = False
         self._settle()
         self._tell_status()
-        while self._left_ms() > 0 and self._send_chunk(self._desk.backlog(_CHUNK)):
-            pass
+        while self._left_ms() > 0:
+            gc.collect()  # the outbox reads whole segments of flash: they need room in one piece
+            if not self._send_chunk(self._desk.backlog(_CHUNK)):
+                break
         self._settle()
         self._listen()
         if self._desk.status() is not None:  # the answer to a command that came meanwhile
@@ -110,8 +113,9 @@ class Talk:
         self._part()
 
     def _part(self):
-        """The last word, and until the broker hangs up: only then has it taken us off the will."""
+        """The last word, and until the broker hangs up: only then is it certain that it keeps our will to itself."""
         self._client.disconnect(self._now())
+        certain, self._carrier.said_online = self._carrier.said_online, False
         until_ms = self._now() + _STEP_MS
         try:
             while self._now() < until_ms:
@@ -119,7 +123,7 @@ class Talk:
                 if not self._stream.read_into(self._carrier.buffer):
                     self._stream.wait(max(1, until_ms - self._now()), bool(self._client.out))
         except Trouble:
-            pass
+            self._carrier.said_online = certain
 
     def _settle(self):
         self._turn_while(lambda: self._client.under_way)

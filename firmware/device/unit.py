@@ -1,7 +1,7 @@
 """One device: everything put together at a start, one cycle after the other, and what is kept across sleep.
 
-The rule: what must survive a loss of power is on flash or in NVS before anything is made of it; what must survive only a
-sleep is in the RTC's memory, and its loss costs bytes and time and no reading. MicroPython only.
+The rule: what must survive a loss of power is on flash or in NVS before anything is made of it; what must survive only
+a sleep is in the RTC's memory, and its loss costs bytes and time and no reading. MicroPython only.
 """
 
 import gc
@@ -62,7 +62,8 @@ class Unit:
         self.faults = dict((self.station or {}).get("faults", {}))
         every_ms = (config or {}).get("status_every_s", 86400) * 1000
         self.desk = Desk(
-            self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"), every_ms
+            self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"),
+            every_ms,
         )  # fmt: skip
         self.unstored = bool(self.nvs.get("unstored", 0))
 
@@ -105,9 +106,8 @@ class Unit:
         if kept and kept.get("seq", (0, 0))[0] == number and kept["seq"][1] >= outbox.next_seq:
             outbox.next_seq = kept["seq"][1]  # after a sleep, also what flash did not take is counted
         outbox.begin(number, goes_on)
-        if outbox.newest is not None:
-            if self.clock.boots[-1].number != outbox.newest.boot:
-                self.clock.seen(outbox.newest.boot, outbox.newest.uptime_s * 1000)
+        if outbox.newest is not None and self.clock.boots[-1].number != outbox.newest.boot:
+            self.clock.seen(outbox.newest.boot, outbox.newest.uptime_s * 1000)
         self._save_clock()
 
     def now_ms(self):

@@ -57,6 +57,7 @@ class _I2C:
         if sda is not None:
             pins.attach(sda.number, _Line(bus))
             pins.watch(scl.number, self._clocked)
+            scl.init(pull=pins.Pin.PULL_UP)  # the port switches the chip's own on
 
     def _clocked(self, level):
         """Nine clocks by hand bring a part that hangs in the middle of a byte to its end."""

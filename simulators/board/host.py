@@ -53,7 +53,7 @@ class Chip:
             command = [self._micropython, "-X", "heapsize=4m", str(MEASURE)]
             bare = subprocess.run(command, env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=60)
             if full.returncode or bare.returncode:
-                raise ChipStopped(full.stderr + bare.stderr)
+                raise ChipStopped(full.stdout + full.stderr + bare.stdout + bare.stderr)
             self._heap_kib = HEAP_KIB + -(-(int(full.stdout) - int(bare.stdout)) // 1024)
         return self._heap_kib
 

@@ -8,6 +8,7 @@ import gc
 
 for _name in (
     "machine", "esp32", "onewire", "lora", "network", "select", "socket", "simulators.board.ntp_peer",
+    "simulators.board.buses", "simulators.board.uart",
     "firmware.device.unit", "firmware.device.lora",
     "firmware.device.mqtt", "schemas.wire_status",
 ):  # fmt: skip

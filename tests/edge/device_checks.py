@@ -1,12 +1,14 @@
 """Checks of the measuring point's pure parts, run by both interpreters: a line for each, and an exit code."""
 
+from io import BytesIO
+
 from edge.averaging import averaged
 from edge.clock import AGREES, CORRECTED, DOUBTED, FIRST, REFUSED, Clock
 from edge.config import ConfigError, check_sum, checked, laid_over
 from edge.outbox.generation import generation
 from edge.outbox.outbox import SEGMENT_READINGS, Outbox
 from edge.outbox.ranges import Ranges
-from edge.outbox.record import pack_record, reading_of, record_at, scan, seq_at
+from edge.outbox.record import pack_record, reading_of, record_at, scan
 from edge.schedule import left_ms
 from edge.uptime import Uptime
 from schemas.wire import WireReading
@@ -25,6 +27,9 @@ class Memory:
         if name not in self.files:
             raise OSError(2)
         return self.files[name]
+
+    def open(self, name):
+        return BytesIO(self.read(name))
 
     def append(self, name, data):
         if self.full and len([n for n in self.files if len(n) == 16]) > self.full - 1:
@@ -67,16 +72,19 @@ def ranges():
 def records():
     one = pack_record(WireReading(1, 7, None, None, "none", None, {"co2": 417}, 0), 3, 4711)
     two = pack_record(WireReading(1, 8, None, None, "none", None, {"co2": 418}, 0), 3, 5611)
-    assert scan(one + two) == ([0, len(one)], 0, 0)
-    record = record_at(one + two, len(one))
-    assert (record.boot, record.uptime_s, record.seq) == (3, 5611, 8) and reading_of(record).values == {"co2": 418}
+    assert scan(BytesIO(one + two)) == ([0, len(one)], 0, 0)
+    record = record_at(BytesIO(one + two), len(one))
+    assert (record.boot, record.uptime_s, record.seq) == (3, 5611, 8)
+    assert reading_of(record).values == {"co2": 418}
     for cut in range(len(two)):
-        assert scan(one + two[:cut])[0] == [0] and scan(one + two[:cut])[2] == cut
+        offsets, _, behind = scan(BytesIO(one + two[:cut]))
+        assert offsets == [0] and behind == cut
     for at in range(len(one)):
         damaged = bytearray(one + two)
         damaged[at] ^= 0x10
-        offsets, lost, behind = scan(bytes(damaged))
-        assert [seq_at(damaged, o) for o in offsets] == [8] and lost == len(one) and behind == 0
+        offsets, lost, behind = scan(BytesIO(bytes(damaged)))
+        assert [record_at(BytesIO(bytes(damaged)), o).seq for o in offsets] == [8]
+        assert lost == len(one) and behind == 0
 
 
 def generations():

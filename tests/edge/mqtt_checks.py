@@ -1,4 +1,3 @@
-# ruff: noqa: PT018
 """Checks of edge.mqtt and edge.sntp that need nothing: pytest runs them on CPython, MicroPython runs this file.
 
 Plain asserts, no imports beyond `edge` and `schemas`. Bytes: MQTT 3.1.1 (figures of chapter 3); RFC 5905, figure 8.

@@ -1,6 +1,7 @@
 """The measuring point's pure parts on both interpreters, and what needs many tries on CPython alone."""
 
 import subprocess
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def test_ranges_are_sets(steps: list[tuple[bool, int, int]]) -> None:
         assert ranges.last() == max(known, default=-1)
         pairs = list(zip(ranges.flat[::2], ranges.flat[1::2], strict=True))
         assert all(a <= b for a, b in pairs)
-        assert all(b + 1 < c for (_, b), (c, _) in zip(pairs, pairs[1:], strict=False))
+        assert all(b + 1 < c for (_, b), (c, _) in pairwise(pairs))
 
 
 LIFE = st.lists(

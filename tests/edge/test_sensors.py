@@ -188,6 +188,7 @@ def test_wind_rain_soil_light_and_cells() -> None:
     for i, ohm in enumerate(w.VANE_OHM):
         assert w.vane_deg(ohm / (ohm + 10_000)) == i * 22.5
     assert w.vane_deg(1.0) is None
+    assert w.vane_deg(0.0) is None  # nothing is connected, or a short
     assert w.vane_deg(0.25, linear=True, north_deg=300) == pytest.approx(30)
     assert w.mean_deg([350, 10]) == pytest.approx(0, abs=1e-6) or w.mean_deg([350, 10]) == pytest.approx(360)
     assert w.soil_percent(1500, 2000, 1000, 0, 60) == 30

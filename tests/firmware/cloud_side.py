@@ -62,7 +62,9 @@ class CloudSide:
 
 
 @contextmanager
-def cloud_side(mosquitto: str, folder: Path, device: Device, since_ms: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudSide]:
+def cloud_side(
+    mosquitto: str, folder: Path, device: Device, since_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CloudSide]:
     """Everything runs; the device's deployment begins at `since_ms`."""
     broker = Broker(mosquitto, folder / "broker", "")
     monkeypatch.setattr(ingest_process, "NOW_MS", since_ms)

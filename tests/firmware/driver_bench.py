@@ -8,7 +8,7 @@ import json
 import time
 
 from edge.sensors.fault import FAULTS, SensorFault
-from simulators.board import timeline, truth
+from simulators.board import buses, timeline, truth, uart
 
 MADE = {}
 
@@ -51,9 +51,19 @@ def measured(one, ambient=None):
     return out
 
 
+def part(bus, address=None):
+    """The double on a bus, to look into it or to break it."""
+    if bus.startswith("uart"):
+        return uart._parts[int(bus[4:]) + 1]
+    return next(one for at, one in buses.attached(bus) if address is None or at == address)
+
+
 def measure(one, ambient=None, place=""):
+    """Prints it, with what is true then. The station knows the air pressure, unless it is told otherwise."""
+    if ambient is None:
+        ambient = {"air_pressure": truth.truth("air_pressure", "", timeline.true_us, 1)}
     out = measured(one, ambient)
     if out["values"]:
-        out["truth"] = {q: truth.value(q, place, timeline.true_us) for q in out["values"] if q in truth._COURSES}
+        out["truth"] = {q: truth.truth(q, place, timeline.true_us, 1) for q in out["values"] if q in truth._QUANTITIES}
     print(json.dumps(out))
     return out

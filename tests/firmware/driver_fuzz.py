@@ -13,7 +13,7 @@ from tests.firmware.driver_bench import driver, measured
 LONGEST_MS = (3000, 6000, 1500)  # blocked in start, read, stop
 ERRORS = (errno.ENODEV, errno.EIO, errno.ETIMEDOUT, errno.EINVAL, 263)  # the last one is ESP_ERR_TIMEOUT
 
-KINDS = ("zeros", "ones", "random", "errors", "mixed") + ERRORS  # noqa: RUF005  MicroPython has no * in a tuple here
+KINDS = ("zeros", "ones", "random", "errors", "mixed") + ERRORS  # MicroPython has no * in the tuple of a for
 
 
 class Chance:

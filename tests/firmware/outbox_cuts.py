@@ -11,7 +11,7 @@ from struct import unpack
 import vfs
 
 from edge.outbox.outbox import Outbox
-from edge.outbox.record import scan, seq_at
+from edge.outbox.record import record_at, scan
 from firmware.device.store import Files
 from schemas.wire import WireReading
 from simulators.board.flash import BLOCK, ERASE
@@ -81,8 +81,8 @@ def check(device, put, acks):
         held = set()
         for name in os.listdir("/torn/outbox"):
             if len(name) == 16:
-                data = Files("/torn/outbox").read(name)
-                held |= set([seq_at(data, at) for at in scan(data)[0]])
+                with open("/torn/outbox/" + name, "rb") as file:
+                    held |= set([record_at(file, at).seq for at in scan(file)[0]])
         missing = [seq for seq in range(1, last + 1) if seq not in held and not any(a <= seq <= b for a, b in acks)]
         if len(missing) > outbox.forgotten or (missing and missing[-1] >= min(held)):
             return "missing %s, %d are said to be forgotten" % (missing, outbox.forgotten)

@@ -16,6 +16,7 @@ _BAUD = 115200
 _MS = 30000
 _AGAIN_MS = 1100  # it measures once a second
 _TRIES = 15
+_STOP_MS, _WAKE_MS = 25, 6
 _LONGEST = 90  # bytes of a frame in which everything is escaped
 
 
@@ -65,7 +66,9 @@ class Driver:
                 fault = self._try(bus.write, self._wire, self._address, _WAKE)
                 if fault and fault.code == "bus":
                     raise fault
-            sleep_ms(5)
+            sleep_ms(_WAKE_MS)
+            self._try(bus.write, self._wire, self._address, _STOP)  # as above
+            sleep_ms(_STOP_MS)
             bus.write(self._wire, self._address, _START)
         self._running = True
         return _MS
@@ -99,5 +102,6 @@ class Driver:
             self._try(self._ask, _UART_SLEEP)
         else:
             self._try(bus.write, self._wire, self._address, _STOP)
-            sleep_ms(20)
+            sleep_ms(_STOP_MS)
             self._try(bus.write, self._wire, self._address, _SLEEP)
+            sleep_ms(_WAKE_MS)

@@ -2,7 +2,6 @@
 
 from umachine import Signal
 
-from simulators.board.buses import ADC, I2C, SPI, UART, SoftI2C
 from simulators.board.pins import Pin
 from simulators.board.power import (
     DEEPSLEEP_RESET,
@@ -28,3 +27,18 @@ from simulators.board.power import (
     unique_id,
     wake_reason,
 )
+
+_BUSES = ("ADC", "I2C", "SPI", "UART", "SoftI2C")
+
+
+def __getattr__(name):
+    """Buses are loaded when they are asked for: what a device does not use takes no room in its heap."""
+    if name not in _BUSES:
+        raise AttributeError(name)
+    if name == "UART":
+        from simulators.board.uart import UART
+
+        return UART
+    from simulators.board import buses
+
+    return getattr(buses, name)
