@@ -19,7 +19,8 @@ class Loaded:
         for name in list(sys.modules):
             if name not in self._before:
                 del sys.modules[name]
-                package, short = name.rpartition(".")[::2]
+                parts = name.rpartition(".")
+                package, short = parts[0], parts[2]
                 holder = sys.modules.get(package)
                 if holder is not None and hasattr(holder, short):
                     delattr(holder, short)
