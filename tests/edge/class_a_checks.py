@@ -181,6 +181,17 @@ def check_no_hour_has_more_than_the_law_allows():
         assert len(sent) > 500
 
 
+def check_the_backlog_leaves_each_hour_what_live_readings_need():
+    for band in eu868.SUB_BANDS:
+        budget, hz = Budget(), band.low_hz
+        budget.live_us = band.duty_permille * 1000000  # of the band's hour 10 in 36
+        while budget.wait_s(hz, 200000, 0, BACKLOG) == 0:
+            budget.sent(hz, 200000, 0, BACKLOG)
+        used = budget._duty.used_us(band, 0)
+        assert band.duty_permille * 2500000 < used + 200000 <= band.duty_permille * 2600000 + 200000
+        assert budget.wait_s(hz, 200000, 0, LIVE) == 0
+
+
 def check_a_fast_clock_does_not_help():
     sent, _ = _random_life(1, (0, 50000, 0), (LIVE,))
     own = [(s, us) for s, hz, us, _ in sent if 868000000 <= hz < 868600000]

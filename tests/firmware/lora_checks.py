@@ -198,8 +198,10 @@ def check_two_days_without_a_network():
     station.air.deaf = True
     station.desk.allow_backlog = False
     station.air.radio.clear()
+    unheard = station.carrier.device.unheard
     station.cycle(192)
     sfs = [sf for _, sf, _ in station.air.radio]
+    assert sfs.index(10) == 96 - unheard, "a frame goes out as it was built, only the next one is slower"
     assert sfs[0] == 9 and sfs[-1] == 12, "it gets slower to be heard"
     assert len(station.air.nonces) == 1, "two days are no reason to join"
     assert station.codes() == []
@@ -226,6 +228,22 @@ def check_only_a_silent_network_is_asked():
     before = station.names().count("LinkCheckReq")
     station.cycle(20)
     assert station.names().count("LinkCheckReq") == before
+
+
+def check_the_backlog_waits_while_nobody_is_heard():
+    station = Station()
+    station.cycle(4)
+    station.air.mute = True
+    for _ in range(40):
+        station.desk.sent_seqs.clear()  # everything is due, always
+        station.cycle()
+    assert station.carrier.device.unheard > 32
+    ports = [one[2] for one in station.air.frames]
+    assert 2 in ports and 2 not in ports[-20:]
+    station.air.mute = False
+    station.desk.sent_seqs.clear()
+    station.cycle(9)
+    assert 2 in [one[2] for one in station.air.frames[-20:]]
 
 
 def check_a_lost_session():
