@@ -119,12 +119,13 @@ class Unit:
 
         A start gives the whole heap to the one or to the other, so neither meets what the other has left lying about.
         """
-        if self._phase == MEASURE and self.settings.config is not None:
-            from firmware.device.measuring import measure
-
+        if self._phase == MEASURE:
             self._began = self.now_ms()
-            measure(self)
-            self._go_on(EXCHANGE)
+            if self.settings.config is not None:
+                from firmware.device.measuring import measure
+
+                measure(self)
+                self._go_on(EXCHANGE)
         self._exchange()
         self.settings.works()
         self._sleep_until(self._next_ms())
