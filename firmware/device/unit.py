@@ -89,9 +89,10 @@ class Unit:
         if not self._uptime.continues or self.boot == 0:
             self.boot += 1
             self.nvs.set("boots", self.boot)
-        boots = ()
+        boots, self._clock_text = (), b""
         try:
-            boots = json.loads(self.files.read(_CLOCK))
+            self._clock_text = self.files.read(_CLOCK)
+            boots = json.loads(self._clock_text)
         except (OSError, ValueError):
             pass
         self.clock = Clock(self.boot, self.board.rtc_ppm, boots, kept.get("clock"))
@@ -182,8 +183,12 @@ class Unit:
         )  # fmt: skip
 
     def _save_clock(self):
+        text = json.dumps(self.clock.boots_list()).encode()
+        if text == self._clock_text:
+            return
         try:
-            self.files.write(_CLOCK, json.dumps(self.clock.boots_list()).encode())
+            self.files.write(_CLOCK, text)
+            self._clock_text = text
         except OSError:
             pass  # a full flash: the times of this boot are told as bounds after the next loss of power
 
