@@ -131,10 +131,6 @@ class Clock:
             return None
         return (low + high) // 2, "device", (high - low) // 2 + 1
 
-    def pending(self):
-        """Whether a boot is left whose readings have no time yet."""
-        return any(boot.zero is None for boot in self.boots)
-
     def _unc_at(self, at_ms):
         return self._sync[2] + self._doubt + self._off(abs(at_ms - self._sync[3]))
 

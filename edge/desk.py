@@ -36,7 +36,6 @@ class Desk:
         self._status_ms = kept.get("status_ms")  # None: none was sent yet
         self._told = kept.get("told")  # what the last status said, in short
         self._status_every_ms = status_every_ms
-        self.heard_time = False
 
     def to_dict(self):
         return {
@@ -112,7 +111,6 @@ class Desk:
     def synced(self, utc_ms, source, uncertainty_s, at_ms):
         """A source has told the time; one word of edge.clock."""
         said = self._clock.sync(utc_ms, source, int(uncertainty_s * 1000 + 0.5), at_ms)
-        self.heard_time = True
         if said in ("doubted", "refused", "corrected"):
             self.fault("clock", said)
         return said
