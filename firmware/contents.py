@@ -26,17 +26,6 @@ APART = {
 }
 MAIN = "firmware.device.main"
 _NAME = re.compile(r"(?:%s)(?:\.[a-z]\w*)+" % "|".join(PROJECT))
-# Loaded for a moment by their names (firmware/device/loaded.py).
-BY_NAME = {
-    "lorawan": (
-        "edge.config",
-        "edge.sensors.chips",
-        "schemas.wire_status",
-        "schemas.wire_down",
-        "firmware.device.lora_join",
-    ),
-    "mqtt": ("edge.config", "edge.sensors.chips"),
-}
 
 
 class ImageError(ValueError):
@@ -73,8 +62,7 @@ def roots(board: str, config: Mapping[str, Any], also: Iterable[str] = (), root:
         raise ImageError(f"the configuration cannot be used on {board}: {error}") from None
     if radio == "lorawan" and pins.RADIO is None:
         raise ImageError(f"{board} has no LoRa radio: set 'radio' to 'mqtt' or take another board")
-    found = [MAIN, "firmware.device.measuring", "firmware.device.board", f"firmware.device.boards.{board}"]
-    found += [*CARRIERS[radio], *BY_NAME[radio]]
+    found = [MAIN, "firmware.device.board", f"firmware.device.boards.{board}", *CARRIERS[radio]]
     for chip in sorted({sensor["chip"] for sensor in config["sensors"].values()} | set(also)):
         if chip not in drivers(root):
             raise ImageError(f"there is no driver for '{chip}': one of {', '.join(drivers(root))}")
