@@ -3,19 +3,20 @@
 from edge.sensors import sht
 from firmware.device import bus
 
-_MEASURE, _MS = b"\xfd", 10
-
 
 class Driver:
+    measure, ms = b"\xfd", 10
+    values = staticmethod(sht.sht4x)
+
     def __init__(self, i2c, address=None):
         self._i2c, self._address = i2c, address or 0x44
 
     def start(self, ambient):
-        bus.write(self._i2c, self._address, _MEASURE)
-        return _MS
+        bus.write(self._i2c, self._address, self.measure)
+        return self.ms
 
     def read(self, ambient):
-        t, h = sht.sht4x(bus.read(self._i2c, self._address, 6))
+        t, h = self.values(bus.read(self._i2c, self._address, 6))
         return {"air_temperature": t, "relative_humidity": h}
 
     def stop(self):
