@@ -7,7 +7,6 @@ newest goes first, alone or with earlier ones beside it; gaps go in the backlog 
 
 from edge.outbox.ranges import Ranges
 from schemas.status import Status
-from schemas.wire import WireReading
 
 GAP_AFTER_MS = 60000  # acknowledgements of what was sent together may come in any order
 AGAIN_AFTER_MS = 86400000
@@ -128,16 +127,16 @@ class Desk:
         self._answer = [command.reference, not detail, detail[:32]]
         self._status_ms = None
 
-    def fault(self, code, detail=""):
-        """Something about the radio or the time that the next status should say."""
-        one = (code, detail[:32])
+    def fault(self, code, detail="", where="radio"):
+        """Something about the radio or the time that has happened, and that the next status should say."""
+        one = (code, detail[:32], where)
         if one not in self.radio_faults:
             self.radio_faults = (self.radio_faults + [one])[-FAULTS_MAX:]
 
     def status(self):
         """A schemas.wire_status.Status, None where none is due: at the start, on a change, once a day, when asked."""
         about = self._status()
-        faults = sorted(about.faults) + [("radio", code) for code, _ in self.radio_faults]
+        faults = sorted(about.faults) + [(where, code) for code, _, where in self.radio_faults]
         text = repr((about.config, faults, about.forgotten))
         told = sum([ord(c) * (i + 1) for i, c in enumerate(text)]) & 0xFFFFFF
         now = self.now_ms()
@@ -155,6 +154,6 @@ class Desk:
 
 
 def _with(reading, time_s, age_s, source, uncertainty_s):
-    return WireReading(
+    return type(reading)(
         reading.generation, reading.seq, time_s, age_s, source, uncertainty_s, reading.values, reading.status
     )

@@ -1,9 +1,9 @@
 """What a device is flashed with: its modules compiled as they will stand on it, and a manifest. CPython.
 
-The rule: the same input makes the same bytes, and a build that fails leaves the last image as it was.
-`schemas/quantities.py` is replaced by the device's own table. Format: `.mpy` version 6, bytecode only
-(docs.micropython.org, "MicroPython .mpy files"). micropython-lib's packages are named with their versions and
-installed with `mip`; they are not copied here.
+The rule: the same input makes the same bytes, and a build that fails leaves the last image as it was. What nothing on
+the device reaches is left out (shake.py), and `schemas/quantities.py` is replaced by the device's own table. Format:
+`.mpy` version 6, bytecode only (docs.micropython.org, "MicroPython .mpy files"). micropython-lib's packages are named
+with their versions and installed with `mip`; they are not copied here.
 """
 
 import hashlib
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from firmware import device_table
-from firmware.contents import APART, ROOT, ImageError, board_pins, closure, has_code, roots, source_of
+from firmware.contents import APART, MAIN, ROOT, ImageError, board_pins, closure, has_code, roots, source_of
 from firmware.pins import CHIPS
+from firmware.shake import shake
 
 MARCH = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc"}
 MPY_VERSION = 6
@@ -86,8 +87,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".") as scratch:  # a build that fails leaves the last one
         made = Path(scratch) / "files"
-        for module in modules:
-            _module(module, root, made / "lib", MARCH[pins.CHIP], Path(scratch))
+        for module, text in shaken(modules, start, root).items():
+            _module(module, text, root, made / "lib", MARCH[pins.CHIP], Path(scratch))
         (made / "main.py").write_text(MAIN_PY % (board, version), "utf-8")
         packages = [LORA_SYNC, LORA_PACKAGES[pins.RADIO]] if radio == "lorawan" else []
         image = _manifest(board, pins.CHIP, str(radio), version, made, [f"{name}@{at}" for name, at in packages])
@@ -100,15 +101,23 @@ def build(
     return image
 
 
-def _module(module: str, root: Path, lib: Path, march: str, scratch: Path) -> None:
+def shaken(modules: Iterable[str], start: Iterable[str], root: Path = ROOT) -> dict[str, str]:
+    """Module -> the source that is compiled, for those that hold more than words."""
+    sources = {}
+    for module in modules:
+        path = source_of(module, root)
+        if path.name != "__init__.py" or has_code(path):  # MicroPython needs no file to take a folder for a package
+            sources[module] = path.read_text("utf-8")
+    if "schemas.quantities" in sources:
+        sources["schemas.quantities"] = device_table.source()
+    return shake(sources, {MAIN: ["run"]}, set(start) - {MAIN})
+
+
+def _module(module: str, text: str, root: Path, lib: Path, march: str, scratch: Path) -> None:
     """Compiles one module to where it will stand."""
-    source = source_of(module, root)
-    if source.name == "__init__.py" and not has_code(source):
-        return  # MicroPython needs no file to take a folder for a package
-    target = lib / source.relative_to(root).with_suffix(".mpy")
-    if module == "schemas.quantities":
-        source = scratch / "quantities.py"
-        source.write_text(device_table.source(), "utf-8")
+    source = scratch / "module.py"
+    source.write_text(text, "utf-8")
+    target = lib / source_of(module, root).relative_to(root).with_suffix(".mpy")
     _compile(source, target, f"{module.replace('.', '/')}.py", march)
 
 

@@ -19,7 +19,7 @@ from gateway.networks.mapping import Unmapped
 from gateway.spool import Undecoded
 from schemas.models import Link, Reading, TimeSource
 from schemas.readings import to_readings
-from schemas.wire_fields import WireError
+from schemas.wire_base import WireError
 from schemas.wire_status import STATUS_PORT, as_object
 from schemas.wire_status import decode as decode_status
 

@@ -18,8 +18,8 @@ from gateway.networks.downlinks import Routes
 from gateway.ports import DeviceDirectory
 from schemas.intervals import Intervals
 from schemas.models import Activation, Command, Range
+from schemas.wire_base import WireError
 from schemas.wire_down import ACK_PORT, COMMAND_PORT, encode_ack, encode_command
-from schemas.wire_fields import WireError
 
 OWN_CODEC = "klimanetz"
 ACK_READINGS = 24  # a quarter of a day at 15 minutes

@@ -9,9 +9,9 @@ Runs on MicroPython and CPython; no clock in here, the age of a reading is an ar
 from collections import namedtuple
 
 from schemas.bits import BitReader, BitWriter, OutOfBits
+from schemas.wire_base import GENERATION_WIDTHS, SEQ_STEP_WIDTHS, SEQ_WIDTHS, VERSION, WireError
 from schemas.wire_fields import (
     CHANNELS_MAX,
-    WireError,
     new_names,
     put_channels,
     put_next_value,
@@ -23,7 +23,6 @@ from schemas.wire_fields import (
 
 __all__ = ["Frame", "WireError", "WireReading", "decode", "encode", "status_bits", "status_names"]
 
-VERSION = 1
 EPOCH_S = 1735689600  # 2025-01-01T00:00:00Z
 READINGS_MAX = 500
 STATUS_FLAGS = (
@@ -41,9 +40,6 @@ UNCERTAINTIES_S = (0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 8
 _UNKNOWN = 15
 
 _ABSOLUTE, _AGE = 0, 1  # time modes; 2 and 3 are reserved
-GENERATION_WIDTHS = (2, 6, 12, 32)
-SEQ_WIDTHS = (12, 18, 24, 32)
-SEQ_STEP_WIDTHS = (4, 10, 18, 32)  # of the step - 2: a step of 1 has its own bit
 AGE_WIDTHS = (10, 17, 31)
 TIME_STEP_WIDTHS = (10, 14, 25)
 SECONDS_WIDTH = 31

@@ -8,8 +8,7 @@ or what is to be sent again; both ends are included. The bit table is docs/wire.
 from collections import namedtuple
 
 from schemas.bits import BitReader, BitWriter, OutOfBits
-from schemas.wire import GENERATION_WIDTHS, SEQ_STEP_WIDTHS, SEQ_WIDTHS, VERSION
-from schemas.wire_fields import WireError
+from schemas.wire_base import GENERATION_WIDTHS, SEQ_STEP_WIDTHS, SEQ_WIDTHS, VERSION, WireError
 
 ACK_PORT, COMMAND_PORT = 10, 11
 COMMANDS = ("resend", "configure", "status")

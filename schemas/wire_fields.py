@@ -10,6 +10,7 @@ from struct import pack, unpack
 from schemas.bits import BitReader, BitWriter
 from schemas.channels import PLACE_ALPHABET, PLACE_MAX, ChannelError, is_place, join, split
 from schemas.quantities import BY_NAME, BY_WIRE_ID, Quantity
+from schemas.wire_base import WireError
 
 CHANNELS_MAX = 64
 BASES: tuple[tuple[str, ...], ...] = (  # channel sets that cost two bits
@@ -33,10 +34,6 @@ _CHARACTER_WIDTH = 6
 _FLOAT32_MAX = 3.4e38  # what a 32-bit float still holds on every platform
 _COUNTABLE = 2.0**33  # beyond it n is not counted: a float has no such decimals left
 _DELTA_BASE = 1 << 20  # an escaped n below this is the same number on a device whose floats have 24 bits
-
-
-class WireError(ValueError):
-    """The bytes are no frame, or the readings do not fit one; the message says why."""
 
 
 class Channel:

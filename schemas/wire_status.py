@@ -8,7 +8,7 @@ either are one status or none. The bit table is docs/wire.md. Runs on MicroPytho
 from schemas.bits import BitReader, BitWriter, OutOfBits
 from schemas.channels import PLACE_ALPHABET
 from schemas.status import Status
-from schemas.wire_fields import WireError
+from schemas.wire_base import WireError
 
 STATUS_PORT = 3
 VERSION = 1

@@ -20,7 +20,18 @@ MAY_IMPORT = {
     "tests": set(PACKAGES),
 }
 # Runs on a device: of the standard library only what MicroPython has, and of `schemas` only this half.
-DEVICE_HALF = ("quantities", "channels", "topics", "wire", "wire_fields", "wire_down", "status", "wire_status", "bits")
+DEVICE_HALF = (
+    "quantities",
+    "channels",
+    "topics",
+    "wire",
+    "wire_base",
+    "wire_fields",
+    "wire_down",
+    "status",
+    "wire_status",
+    "bits",
+)
 ON_DEVICE = {
     "collections",
     "struct",

@@ -12,7 +12,6 @@ import json
 
 from edge.outbox.ranges import Ranges
 from edge.outbox.record import pack_record, reading_of, record_at, scan
-from schemas.wire import WireReading
 
 SEGMENT_READINGS = 64
 SEGMENTS_MAX = 48  # 3,008 readings and more: 31 days at 15 minutes
@@ -57,7 +56,7 @@ class Outbox:
 
     def put(self, reading, boot, uptime_s):
         """`(the reading with its identity, whether flash has it)`; the count goes on either way."""
-        reading = WireReading(self.generation, self.next_seq, *reading[2:])
+        reading = type(reading)(self.generation, self.next_seq, *reading[2:])
         self.next_seq += 1
         data = pack_record(reading, boot, uptime_s)
         if self._count >= SEGMENT_READINGS and len(self._firsts) >= self._most:

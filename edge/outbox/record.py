@@ -9,7 +9,7 @@ from binascii import crc32
 from collections import namedtuple
 from struct import pack, unpack_from
 
-from schemas import wire
+from schemas.wire_base import WireError
 
 SYNC = 0xA5
 _HEAD = "<BBHII"
@@ -22,7 +22,9 @@ Record = namedtuple("Record", ("boot", "uptime_s", "seq", "payload"))
 
 def pack_record(reading, boot, uptime_s):
     """The bytes of a schemas.wire.WireReading. Raises WireError for what does not fit."""
-    payload, _ = wire.encode([reading], PAYLOAD_MAX)
+    from schemas.wire import encode  # loaded by whoever holds it: a radio has no room for it all the time
+
+    payload, _ = encode([reading], PAYLOAD_MAX)
     body = pack(_HEAD, SYNC, len(payload), boot & 0xFFFF, uptime_s & 0xFFFFFFFF, reading.seq) + payload
     return body + pack("<I", crc32(body) & 0xFFFFFFFF)
 
@@ -75,7 +77,9 @@ def record_at(file, at):
 
 def reading_of(record):
     """The WireReading in a record; None where the payload is no frame of this version (a later firmware wrote it)."""
+    from schemas.wire import decode
+
     try:
-        return wire.decode(record.payload).readings[0]
-    except wire.WireError:
+        return decode(record.payload).readings[0]
+    except WireError:
         return None

@@ -3,7 +3,7 @@
 One `exchange` is one session with the network: join if due, the live lane, a status, what the network still holds for
 us, and the backlog while it hears us. Live readings are not confirmed: each goes twice (the one before rides along),
 and what is lost all the same stays in the outbox until the cloud says that it is stored. Confirmed is only a status
-that answers a command, for nothing else would make up for its loss. MicroPython only.
+that answers a command or tells of a fault, for nothing else would make up for its loss. MicroPython only.
 """
 
 import machine
@@ -18,7 +18,7 @@ from edge.lorawan.silence import QUIET, asks, is_heard, is_lost
 from firmware.device.loaded import Loaded
 from firmware.device.lora_memory import Memory, Unkept
 from firmware.device.lora_radio import Radio, random
-from schemas.wire import WireError, encode
+from schemas.wire_base import WireError
 
 READINGS_PORT, BACKLOG_PORT, STATUS_PORT, ACK_PORT, COMMAND_PORT = 1, 2, 3, 10, 11
 HEADERS = 13  # MHDR, FHDR, FPort, MIC
@@ -149,41 +149,57 @@ class Carrier:
 
     def _live(self):
         device = self.device
-        readings = self._desk.newest(LIVE_READINGS)
         if asks(device.unheard):
             device.request("LinkCheckReq")
-        if readings and self._asked >= TIME_EVERY and not self._is_timed(readings[0]):
-            self._ask_time()
-        if not readings:
-            if device.session.fcnt_up == 0:
-                self._uplink(b"", None)  # so that the network knows of the new session
-            return
+        payload, readings = self._packed(self._newest)
+        if readings:
+            self.budget.live_us = self._need_us(len(payload))
+            if self._uplink(payload, READINGS_PORT):
+                self._desk.sent(readings)
+        elif device.session.fcnt_up == 0:
+            self._uplink(b"", None)  # so that the network knows of the new session
+
+    def _packed(self, pack):
+        """What `pack(encode)` makes: (payload, the readings in it). The format is in memory for just that long."""
         try:
-            payload, n = self._pack(readings)
+            with Loaded("schemas.wire") as wire:
+                packed = pack(wire.encode)
+                del wire
+            return packed
         except WireError as error:
             self._desk.fault("size", str(error))
-            return
-        self.budget.live_us = self._need_us(len(payload))
-        if self._uplink(payload, READINGS_PORT):
-            self._desk.sent(readings[:n])
+            return b"", ()
 
     def _ask_time(self):
         self.device.request("DeviceTimeReq")
         self._asked = 0
 
-    def _pack(self, readings):
+    def _newest(self, encode):
         """The newest and, where that fits into half as much again, the one before; further ones where they are free.
 
         LoRa fills whole blocks: what is left of the last one costs nothing.
         """
         device = self.device
+        readings = self._desk.newest(LIVE_READINGS)
+        if not readings:
+            return b"", ()
+        if self._asked >= TIME_EVERY and not self._is_timed(readings[0]):
+            self._ask_time()
         room = device.room()
         alone = len(encode(readings[:1], room)[0])
         wanted = alone + alone // 2 + 2
         rate = eu868.DATA_RATES[device.link.dr]
         if rate.sf:
             wanted += airtime.spare(min(255, wanted + HEADERS + self._fopts()), rate.sf, rate.bw_hz)
-        return encode(readings, min(wanted, room))
+        payload, n = encode(readings, min(wanted, room))
+        return payload, readings[:n]
+
+    def _gaps(self, encode):
+        readings = self._desk.backlog(min(BACKLOG_READINGS, 2 + self.device.room() // 5))
+        if not readings:
+            return b"", ()
+        payload, n = encode(readings, self.device.room())
+        return payload, readings[:n]
 
     def _fopts(self):
         """Bytes of MAC commands that go with the next uplink."""
@@ -206,7 +222,7 @@ class Carrier:
             self._desk.fault("size", str(error))
             self._desk.status_sent()
             return
-        confirmed = status.answer is not None and is_heard(self.device.unheard)
+        confirmed = (status.answer is not None or bool(status.faults)) and is_heard(self.device.unheard)
         done = self._uplink(payload, STATUS_PORT, confirmed)
         if done and (done.answered or not confirmed):
             self._desk.status_sent()
@@ -220,17 +236,12 @@ class Carrier:
         for _ in range(BACKLOG_FRAMES):
             if not is_heard(self.device.unheard) or not self._has_air(self.device.room(), BACKLOG):
                 return
-            readings = self._desk.backlog(min(BACKLOG_READINGS, 2 + self.device.room() // 5))
+            payload, readings = self._packed(self._gaps)
             if not readings:
-                return
-            try:
-                payload, n = encode(readings, self.device.room())
-            except WireError as error:
-                self._desk.fault("size", str(error))
                 return
             if not self._uplink(payload, BACKLOG_PORT, lane=BACKLOG):
                 return
-            self._desk.sent(readings[:n])
+            self._desk.sent(readings)
 
     def _has_air(self, length, lane):
         link = self.device.link

@@ -65,6 +65,8 @@ class Unit:
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"),
             every_ms,
         )  # fmt: skip
+        if self._uptime.jumped:
+            self.desk.fault("clock", "", "rtc")
         self.unstored = bool(self.nvs.get("unstored", 0))
 
     def _take_up(self, kept):
@@ -174,8 +176,6 @@ class Unit:
             faults.append(("outbox", "crc"))
         if self.unstored:
             faults.append(("outbox", "full"))
-        if self._uptime.jumped:
-            faults.append(("rtc", "clock"))
         gc.collect()
         return Status(
             self.version[:16], self.settings.sum, self.now_ms() // 1000, self.boot, self.reset, self.outbox.waiting(),

@@ -13,13 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARD = ROOT / "simulators" / "board"
-NOTHING = BOARD / "nothing"
 ON_CPYTHON = ("host.py", "compiled.py")
 
 
 def doubles() -> Path:
     """The folder that stands for the checkout and, in it, for `simulators/board/overrides`."""
-    sources = [path for path in sorted(BOARD.rglob("*.py")) if path.name not in ON_CPYTHON and path.parent != NOTHING]
+    sources = [path for path in sorted(BOARD.rglob("*.py")) if path.name not in ON_CPYTHON]
     digest = hashlib.sha256(sys.version.encode())
     for path in sources:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())

@@ -17,9 +17,8 @@ from simulators.board.compiled import doubles
 ROOT = Path(__file__).resolve().parent.parent.parent
 OVERRIDES = ROOT / "simulators" / "board" / "overrides"
 START = ROOT / "simulators" / "board" / "start.py"
-HEAP_KIB = 256  # with 64-bit words: what a whole device needs at a time, see docs/device.md, "Heap"
+HEAP_KIB = 192  # what a device may take; see docs/device.md, "Heap"
 MEASURE = ROOT / "simulators" / "board" / "measure.py"
-NOTHING = ROOT / "simulators" / "board" / "nothing"
 START_US = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -37,8 +36,7 @@ class Chip:
         self.folder = folder
         self._micropython, self._heap_kib = micropython, heap_kib
         made = doubles()
-        self._code_path = "%s:%s:%s:.frozen" % (code, made, ROOT)
-        path = "%s:%s" % (made / "simulators/board/overrides", self._code_path)
+        path = "%s:%s:%s:%s:.frozen" % (made / "simulators/board/overrides", code, made, ROOT)
         self._environment = os.environ | {"MICROPYPATH": path, "KLIMANETZ_BOARD": str(folder)} | dict(environment or {})
         folder.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
@@ -48,13 +46,10 @@ class Chip:
     def heap_kib(self) -> int:
         """What a device may take and what the doubles of its hardware take, measured once."""
         if self._heap_kib is None:
-            full = self._run(MEASURE, 4096, 60)
-            path = "%s:%s" % (NOTHING, self._code_path)
-            command = [self._micropython, "-X", "heapsize=4m", str(MEASURE)]
-            bare = subprocess.run(command, env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=60)
-            if full.returncode or bare.returncode:
-                raise ChipStopped(full.stdout + full.stderr + bare.stdout + bare.stderr)
-            self._heap_kib = HEAP_KIB + -(-(int(full.stdout) - int(bare.stdout)) // 1024)
+            ran = self._run(MEASURE, 4096, 60)
+            if ran.returncode:
+                raise ChipStopped(ran.stdout + ran.stderr)
+            self._heap_kib = HEAP_KIB + -(-int(ran.stdout) // 1024)
         return self._heap_kib
 
     @property

@@ -7,8 +7,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from tests.test_imports import DEVICE_HALF
+
 ROOT = Path(__file__).resolve().parents[2]
-DEVICE_HALF = ("bits", "channels", "quantities", "status", "topics", "wire", "wire_down", "wire_fields", "wire_status")
 WORLD = (
     "tests/__init__",
     "tests/firmware/__init__",
@@ -28,8 +29,7 @@ def compiled() -> Path:
     names = [f"schemas/{name}" for name in ("__init__", *DEVICE_HALF)] + list(WORLD)
     names += [str(path.relative_to(ROOT).with_suffix("")) for path in sorted((ROOT / "edge").rglob("*.py"))]
     names += [str(path.relative_to(ROOT).with_suffix("")) for path in sorted((ROOT / "firmware/device").glob("*.py"))]
-    chip = [path.stem for path in sorted((ROOT / "simulators/board").glob("*.py")) if path.stem != "host"]
-    names += ["firmware/__init__", "simulators/__init__", *(f"simulators/board/{name}" for name in chip)]
+    names += ["firmware/__init__"]
     for name in names:
         source, target = ROOT / f"{name}.py", folder / f"{name}.mpy"
         if not source.exists():
