@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check bench docs schemas lock clean
+.PHONY: help demo test check soak bench docs schemas lock clean
 
 help:
 	@echo "make demo    the whole chain on this machine: simulated stations, gateway, broker, store, API, pages"
 	@echo "make test    all tests (what needs Mosquitto, InfluxDB, Node or Cargo is skipped, loudly, where they are not)"
+	@echo "make soak    simulated stations for many days, with faults by chance (an hour)"
 	@echo "make check   ruff, mypy --strict, import rules: what CI asks"
 	@echo "make bench   figures beside other tools, in one run"
 	@echo "make docs    the generated tables of docs/wire.md and docs/device.md again"
@@ -20,6 +21,9 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -v tests/firmware/soak.py $(ARGS)
 
 check: $(VENV)/dev.stamp $(VENV)/stubs.stamp
 	@$(BIN)/ruff check .

@@ -24,8 +24,19 @@ def run(board, version, root=""):
         Unit(board, version, root).run()
     except Exception as error:
         _write_down(error, root)
+        _remember()
         time.sleep_ms(PAUSE_MS)
         machine.reset()
+
+
+def _remember():
+    """For the next status; whatever stands in the way of that must not stand in the way of the reset."""
+    try:
+        from firmware.device.store import Nvs
+
+        Nvs().set("crash", 1)
+    except Exception:
+        pass
 
 
 def _write_down(error, root):

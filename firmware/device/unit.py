@@ -67,6 +67,8 @@ class Unit:
         )  # fmt: skip
         if self._uptime.jumped:
             self.desk.fault("clock", "", "rtc")
+        if self.reset == "crash" and self._phase == MEASURE:
+            self.desk.fault("other", "", "firmware")
         self.unstored = bool(self.nvs.get("unstored", 0))
 
     def _take_up(self, kept):
@@ -80,6 +82,9 @@ class Unit:
                 self.reset = kept["reset"]  # why this cycle began
             self.first = kept["first"]
             self.memory.save(kept)  # without "orderly": whatever ends this start, it is not believed twice
+        if self._phase == MEASURE and self.nvs.get("crash", 0):
+            self.nvs.set("crash", 0)
+            self.reset = "crash"
         return orderly
 
     def _start_clocks(self, kept):

@@ -61,6 +61,7 @@ class GatewayCore:
         self._steady_ms = 0.0
         self._wall_ms = 0
         self._told_to = 0
+        self._statuses: dict[str, list[dict[str, Any]]] = {}
         self._failure: BaseException | None = None
 
     def __enter__(self) -> "GatewayCore":
@@ -96,6 +97,14 @@ class GatewayCore:
     def health(self, device: str) -> dict[str, Any]:
         """The device's status as it would be published."""
         return self.call(lambda: HealthStore(self.database).state(device))
+
+    def statuses(self, device: str) -> list[dict[str, Any]]:
+        """Each status that was another one than that before, oldest first."""
+        return list(self._statuses.get(device, ()))
+
+    def faults_told(self, device: str) -> set[tuple[str, str]]:
+        """(sensor, fault) of all statuses."""
+        return {(one["sensor"], one["fault"]) for status in self.statuses(device) for one in status.get("faults", ())}
 
     def _stored(self, device: str, ranges: list[tuple[int, int, int]]) -> None:
         with self.database.transaction():
@@ -163,6 +172,10 @@ class GatewayCore:
             self._udp.send(self.radio.work(Now(self._wall_ms + int(waited_ms), due_ms)))
         self._udp.send(acks)
         self._publish()
+        for device in self._devices:
+            told, state = self._statuses.setdefault(device.device, []), HealthStore(self.database).state(device.device)
+            if state and (not told or told[-1] != state):
+                told.append(state)
 
     def _note(self, datagram: bytes) -> None:
         """The time is that of the newest frame."""

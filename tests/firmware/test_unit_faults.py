@@ -12,6 +12,7 @@ import pytest
 from firmware.image import build
 from simulators.board.host import START_US, Chip
 from tests.firmware.gateway_core import GatewayCore
+from tests.firmware.tampered_air import Tamper, TamperedAir
 from tests.firmware.test_week import provision
 from tests.gateway.helpers import EUI, otaa
 
@@ -144,6 +145,82 @@ def test_a_full_flash(chip: Chip, core: GatewayCore, tmp_path: Path) -> None:
     newest = max(core.readings[DEVICE].items())
     assert len(seqs(core)) >= before + 4, "what flash does not take goes out all the same"
     assert ("outbox", "full") in faults(core) or "outbox_full" in newest[1]["status"]
+
+
+def flipped(phy: bytes) -> bytes:
+    return phy[:-1] + bytes([phy[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("tamper", "told"),
+    [(flipped, True), (lambda phy: phy[:-5], True), (lambda phy: b"", False), (lambda phy: b"\xff" * 255, True),
+     (lambda phy: b"\x60" + bytes(range(1, 200)), False)],
+    ids=["a bit", "cut off", "empty", "no frame", "for another device"],
+)  # fmt: skip
+def test_downlinks_that_are_none(chip: Chip, core: GatewayCore, tamper: Tamper, told: bool) -> None:
+    with TamperedAir(core.address) as air:
+        chip.change(air=chip.state["air"] | {"server": air.address})
+        run(chip, 1)
+        air.tamper = tamper
+        run(chip, 2)
+        assert air.seen
+        air.tamper = lambda phy: phy
+        run(chip, 3)
+    assert seqs(core) == list(range(1, len(seqs(core)) + 1))
+    assert len(seqs(core)) >= 22
+    assert (("radio", "downlink") in core.faults_told(DEVICE)) == told
+
+
+def test_a_downlink_that_is_replayed(chip: Chip, core: GatewayCore) -> None:
+    with TamperedAir(core.address) as air:
+        chip.change(air=chip.state["air"] | {"server": air.address})
+        run(chip, 1)
+        joined, first = air.seen[0], air.seen[1]
+        core.command(DEVICE, id="slow", command="configure", configuration={"interval_s": 1800})
+        run(chip, 1)
+        command = air.seen[-1]
+        for n, phy in enumerate((joined, first, command)):
+            air.tamper = lambda _, phy=phy: phy  # type: ignore[misc]
+            core.command(DEVICE, id=f"status{n}", command="status")
+            run(chip, 2)
+        heard = len(air.seen)
+        air.tamper = lambda phy: phy
+        run(chip, 3)
+    assert heard >= 6
+    assert seqs(core) == list(range(1, len(seqs(core)) + 1))
+    assert ("radio", "downlink") in core.faults_told(DEVICE)
+    assert core.health(DEVICE)["config"] != core.statuses(DEVICE)[1]["config"], "the new interval holds"
+
+
+def test_garbage_on_a_uart(micropython: str, core: GatewayCore, tmp_path: Path) -> None:
+    config = CONFIG | {"sensors": CONFIG["sensors"] | {"dust": {"chip": "pms", "bus": "uart0"}}}
+    build("heltec_v3", config, tmp_path / "image", "1.0.0")
+    chip = Chip(tmp_path / "chip", micropython, tmp_path / "image" / "files" / "lib")
+    dust = {"chip": "pms", "bus": "uart0"}
+    chip.change(parts=[*PARTS, dust], air={"server": core.address, "gateway": EUI, "snr_db": 8})
+    provision(chip, config, tmp_path)
+    run(chip, 0.5)
+    assert "pm2_5" in max(core.readings[DEVICE].items())[1]["values"]
+    chip.change(parts=[*PARTS, dust | {"faults": {"garbage": ALWAYS}}])
+    run(chip, 1)
+    last = max(core.readings[DEVICE].items())[1]
+    assert set(last["values"]) == {"air_temperature", "relative_humidity", "soil_temperature", "battery"}
+    assert "dust" in {sensor for sensor, _ in faults(core)}
+
+
+def test_an_error_that_nobody_foresaw(chip: Chip, core: GatewayCore, tmp_path: Path) -> None:
+    run(chip, 1)
+    script = tmp_path / "broken.py"
+    script.write_text(
+        "import firmware.device.unit\n\ndef broken(self):\n    raise KeyError('of a colleague')\n\n"
+        "firmware.device.unit.Unit._exchange = broken\n" + (HERE / "unit_main.py").read_text()
+    )
+    chip.run(script, chip.true_s + 1000)
+    assert "of a colleague" in on_flash(chip, tmp_path, "print(open('/flash/crash.txt').read())")
+    run(chip, 1)
+    assert seqs(core) == list(range(1, len(seqs(core)) + 1))
+    assert "crash" in {status.get("reset") for status in core.statuses(DEVICE)}
+    assert ("firmware", "other") in core.faults_told(DEVICE)
 
 
 def test_it_starts_with_nothing_and_waits(micropython: str, image: Path, tmp_path: Path) -> None:

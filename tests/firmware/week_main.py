@@ -19,6 +19,7 @@ def write(name, *what):
 
 def put(self, reading, boot, uptime_s):
     before_us = timeline.true_us
+    write("truth.log", self.generation, self.next_seq, before_us, 0)
     got, stored = _put(self, reading, boot, uptime_s)
     write("truth.log", got.generation, got.seq, before_us, int(stored))
     return got, stored
