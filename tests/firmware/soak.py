@@ -1,6 +1,6 @@
 """Longer than CI has time for: ten days of a station with faults by chance, again and again. `make soak`.
 
-`KLIMANETZ_SOAK`: how many stations (5); `KLIMANETZ_SOAK_SEED`: which chance to begin with (1).
+`SOAK_STATIONS`: how many stations (5); `SOAK_SEED`: which chance to begin with (1).
 """
 
 import os
@@ -26,8 +26,8 @@ from tests.firmware.test_week import (
 from tests.gateway.helpers import EUI, otaa
 
 DAYS = 10
-FIRST = int(os.environ.get("KLIMANETZ_SOAK_SEED", "1"))
-SEEDS = range(FIRST, FIRST + int(os.environ.get("KLIMANETZ_SOAK", "5")))
+FIRST = int(os.environ.get("SOAK_SEED", "1"))
+SEEDS = range(FIRST, FIRST + int(os.environ.get("SOAK_STATIONS", "5")))
 FAULTS = ("missing", "bad_crc", "stuck")
 
 
