@@ -50,6 +50,12 @@ def _data(family, contacts, totals, levels):
     return data
 
 
+def _count_up(code, register, word):
+    code.load(register, _DATA, word)
+    code.calculate_with(ADD, register, register, 1)
+    code.store(register, _DATA, word)
+
+
 def _look(code, i, contact):
     def at(name):
         return field(i, name)
@@ -61,9 +67,7 @@ def _look(code, i, contact):
     code.load(_R1, _DATA, at(LEVEL))
     code.calculate(SUB, _R0, _R0, _R1)
     code.jump(named("same"), ZERO)
-    code.load(_R2, _DATA, at(RUN))
-    code.calculate_with(ADD, _R2, _R2, 1)
-    code.store(_R2, _DATA, at(RUN))
+    _count_up(code, _R2, at(RUN))
     code.calculate_with(SUB, _R2, _R2, contact.debounce)
     code.jump(named("accept"), ZERO)
     code.jump(named("next"))
@@ -78,17 +82,13 @@ def _look(code, i, contact):
     code.jump(named("next"))
 
     code.label(named("closed"))
-    code.load(_R2, _DATA, at(LOW))
-    code.calculate_with(ADD, _R2, _R2, 1)
-    code.store(_R2, _DATA, at(LOW))
+    _count_up(code, _R2, at(LOW))
     code.calculate_with(ADD, _R2, _R2, 0)
     code.jump(named("carry"), ZERO)
     code.jump(named("next"))
 
     code.label(named("carry"))
-    code.load(_R2, _DATA, at(HIGH))
-    code.calculate_with(ADD, _R2, _R2, 1)
-    code.store(_R2, _DATA, at(HIGH))
+    _count_up(code, _R2, at(HIGH))
     code.jump(named("next"))
 
     code.label(named("same"))
@@ -97,18 +97,14 @@ def _look(code, i, contact):
 
 
 def _window(code, contacts):
-    code.load(_R0, _DATA, TICK)
-    code.calculate_with(ADD, _R0, _R0, 1)
-    code.store(_R0, _DATA, TICK)
+    _count_up(code, _R0, TICK)
     code.calculate_with(SUB, _R0, _R0, WINDOW_TICKS)
     code.jump("close", ZERO)
     code.halt()
 
     code.label("close")
     code.store(_R0, _DATA, TICK)  # it is 0
-    code.load(_R0, _DATA, WINDOWS)
-    code.calculate_with(ADD, _R0, _R0, 1)
-    code.store(_R0, _DATA, WINDOWS)
+    _count_up(code, _R0, WINDOWS)
     for i in range(contacts):
         code.load(_R0, _DATA, field(i, LOW))
         code.load(_R1, _DATA, field(i, BEGIN))

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ def built(board: str, radio: str) -> tuple[Path, Image]:
     """Its folder, and what is in it."""
     out = Path(_folder.name) / board / radio
     return out, build(board, CONFIG[radio], out, VERSION)
+
+
+def code_of(board: str, config: Mapping[str, Any], folder: Path) -> Path:
+    """What stands under /lib of an image with this configuration, built in `folder`."""
+    build(board, config, folder, "1.0.0")
+    return folder / "files" / "lib"
 
 
 @cache

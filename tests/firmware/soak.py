@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.image import build
 from simulators.board.host import Chip
 from tests.firmware.cloud_side import DEVICE, cloud_side
+from tests.firmware.images import code_of
 from tests.firmware.test_week import (
     CONFIG,
     DAY_US,
@@ -48,8 +48,7 @@ def test_days_with_faults_by_chance(
     cuts = [[begin, end - begin] for begin, end in spans(6, 6 * HOUR_US)]
     jumps = [[begin, dice.randrange(-5 * HOUR_US, 5 * HOUR_US)] for begin, _ in spans(3, HOUR_US)]
     config = CONFIG | {"interval_s": dice.choice([300, 600, 900, 1800])}
-    build("heltec_v3", config, tmp_path / "image", "1.0.0")
-    chip = Chip(tmp_path / "chip", micropython, tmp_path / "image" / "files" / "lib")
+    chip = Chip(tmp_path / "chip", micropython, code_of("heltec_v3", config, tmp_path / "image"))
     with cloud_side(mosquitto, tmp_path, otaa(DEVICE), start_us // 1000 - 1000, monkeypatch) as cloud:
         chip.change(
             true_us=start_us, parts=parts(air=faults), power_cuts=cuts, rtc_jumps=jumps,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.image import build
 from simulators.board.host import START_US, Chip
+from tests.firmware.images import code_of
 from tests.firmware.mqtt_city import DEVICE, HOST, PASSWORD, Authority, Cloud, start_broker, tls_listener
 
 pytestmark = pytest.mark.mosquitto
@@ -32,8 +32,7 @@ def test_half_a_day_over_tls_with_an_outage_and_a_loss_of_power(
         "mqtt": {"host": HOST, "port": port, "tls": True, "ca": "ca.der"},
         "wifi": {"ssid": "stadtnetz", "password": "geheim"},
     }  # fmt: skip
-    build("esp32_devkit", config, tmp_path / "image", "1.0.0")
-    (code,) = tmp_path.glob("image/**/lib")
+    code = code_of("esp32_devkit", config, tmp_path / "image")
     chip = Chip(tmp_path / "chip", micropython, code, environment={"KLIMANETZ_BOARD_GRACE_MS": "1000"})
     chip.change(
         sleep_ppm=12_000, parts=[{"chip": "sht4x", "bus": "i2c0", "address": 68}],

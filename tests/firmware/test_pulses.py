@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from firmware.image import build
 from simulators.board import truth
 from simulators.board.host import Chip
+from tests.firmware.images import code_of
 from tests.simulators.board_run import ALWAYS, Run, part, runner
 
 HERE = Path(__file__).parent
@@ -147,9 +147,7 @@ CONFIG = {"interval_s": 900, "radio": "lorawan", "sensors": {"rain": {"chip": "r
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The firmware as bytecode: a chip's heap has no room for a compiler beside it."""
-    folder = tmp_path_factory.mktemp("image")
-    build("heltec_v3", CONFIG, folder, "1.0.0")
-    return folder / "files" / "lib"
+    return code_of("heltec_v3", CONFIG, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture

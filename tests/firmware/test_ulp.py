@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edge.ulp import layout
-from firmware.image import build
 from simulators.board.host import Chip, ChipStopped
+from tests.firmware.images import code_of
 
 MAIN = Path(__file__).parent / "ulp_main.py"
 WIND, RAIN = [250_000, 80_000], [20_000_000, 60_000]  # (period, closed) in µs
@@ -132,8 +132,7 @@ def test_a_station_measures_wind_and_rain_of_its_whole_interval(
     board: str, sleep: str, tmp_path: Path, micropython: str
 ) -> None:
     config = CONFIG | {"sleep": sleep}
-    build(board, config, tmp_path / "image", "1.0.0")
-    chip = Chip(tmp_path / "chip", micropython, tmp_path / "image/files/lib")
+    chip = Chip(tmp_path / "chip", micropython, code_of(board, config, tmp_path / "image"))
     first, second = GPIOS["esp32" if board == "esp32_devkit" else "esp32s3"]
     now = chip.state["true_us"]
     # Two pulses a second are 1.33 m/s; for ten seconds in the second interval it is ten times as many.

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from firmware.image import build
 from simulators.board.host import START_US, Chip
 from tests.firmware.gateway_core import GatewayCore
+from tests.firmware.images import code_of
 from tests.firmware.tampered_air import Tamper, TamperedAir
 from tests.firmware.test_week import provision
 from tests.gateway.helpers import EUI, otaa
@@ -35,9 +35,7 @@ ALWAYS = [0, 1 << 60]
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("image")
-    build("heltec_v3", CONFIG, folder, "1.0.0")
-    return folder / "files" / "lib"
+    return code_of("heltec_v3", CONFIG, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture
@@ -194,8 +192,7 @@ def test_a_downlink_that_is_replayed(chip: Chip, core: GatewayCore) -> None:
 
 def test_garbage_on_a_uart(micropython: str, core: GatewayCore, tmp_path: Path) -> None:
     config = CONFIG | {"sensors": CONFIG["sensors"] | {"dust": {"chip": "pms", "bus": "uart0"}}}
-    build("heltec_v3", config, tmp_path / "image", "1.0.0")
-    chip = Chip(tmp_path / "chip", micropython, tmp_path / "image" / "files" / "lib")
+    chip = Chip(tmp_path / "chip", micropython, code_of("heltec_v3", config, tmp_path / "image"))
     dust = {"chip": "pms", "bus": "uart0"}
     chip.change(parts=[*PARTS, dust], air={"server": core.address, "gateway": EUI, "snr_db": 8})
     provision(chip, config, tmp_path)

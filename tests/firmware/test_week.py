@@ -13,9 +13,9 @@ from statistics import median
 
 import pytest
 
-from firmware.image import build
 from simulators.board.host import Chip
 from tests.firmware.cloud_side import DEVICE, CloudSide, cloud_side
+from tests.firmware.images import code_of
 from tests.gateway.helpers import APP_KEY, DEV_EUI, EUI, JOIN_EUI, otaa
 
 MAIN = Path(__file__).parent / "week_main.py"
@@ -70,8 +70,7 @@ def truth(chip: Chip) -> set[tuple[int, int]]:
 def test_a_week_of_a_station(micropython: str, mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start_us = (int(time.time()) - 9 * 86_400) * 1_000_000
     dice = random.Random(4711)
-    build("heltec_v3", CONFIG, tmp_path / "image", "1.0.0")
-    chip = Chip(tmp_path / "chip", micropython, tmp_path / "image" / "files" / "lib")
+    chip = Chip(tmp_path / "chip", micropython, code_of("heltec_v3", CONFIG, tmp_path / "image"))
     with cloud_side(mosquitto, tmp_path, otaa(DEVICE), start_us // 1000 - 1000, monkeypatch) as cloud:
         power_us = start_us + 4 * DAY_US + dice.randrange(DAY_US)
         chip.change(
