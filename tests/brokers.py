@@ -5,6 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 START_S = 10.0
 
 
@@ -66,10 +68,3 @@ class Broker:
 def start_mosquitto(binary: str, folder: Path, extra_config: str = "") -> Broker:
     """A broker that accepts connections. Stop it in the end."""
     return Broker(binary, folder, extra_config)
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

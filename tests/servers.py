@@ -20,6 +20,8 @@ from queue import Empty, Queue
 import pytest
 import urllib3
 
+from tests.ports import free_port
+
 START_TIMEOUT_S = 30.0
 
 
@@ -82,7 +84,13 @@ class InfluxServer:
 
 def start_influxd(binary: str, folder: Path, port: int = 0, org: str = "halle", bucket: str = "klima") -> InfluxServer:
     """Starts influxd on 127.0.0.1 with its files in `folder` and sets it up, or takes up what was there."""
-    command = [binary, "--http-bind-address", f"127.0.0.1:{port}", "--engine-path", str(folder / "engine")]
+    command = [
+        binary,
+        "--http-bind-address",
+        f"127.0.0.1:{port or free_port()}",
+        "--engine-path",
+        str(folder / "engine"),
+    ]
     command += ["--bolt-path", str(folder / "influxd.bolt"), "--sqlite-path", str(folder / "influxd.sqlite")]
     command += ["--reporting-disabled", "--no-tasks"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cloud import mqtt
 from cloud.inbox import LIMIT_BYTES, Delivery, Inbox
 from tests.brokers import start_mosquitto
-from tests.stack import free_port
+from tests.ports import free_port
 
 CONNACK = b"\x20\x02\x00\x00"
 PINGRESP = b"\xd0\x00"

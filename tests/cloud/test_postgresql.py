@@ -19,7 +19,7 @@ from cloud.registry import imports
 from cloud.registry.registry import open_registry
 from tests.cloud import arrival_checks, ingest_parts
 from tests.conftest import absent
-from tests.stack import free_port
+from tests.ports import free_port
 
 
 def binaries() -> Path:

@@ -25,7 +25,8 @@ from cryptography.x509.oid import NameOID
 from deploy.prepare import add_user
 from schemas import topics, wire
 from simulators.board.host import START_US, Chip
-from tests.brokers import Broker, free_port, start_mosquitto
+from tests.brokers import Broker, start_mosquitto
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STATION = ROOT / "tests" / "firmware" / "wifi_station.py"

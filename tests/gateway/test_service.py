@@ -6,7 +6,6 @@ import gc
 import json
 import queue
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -53,6 +52,7 @@ from tests.gateway.helpers import (
     payload,
     rxpk,
 )
+from tests.ports import free_port
 
 WAIT_S = 15.0
 Identity = tuple[str, int | None, int | None]
@@ -512,12 +512,6 @@ def certificates(folder: Path) -> Path:
     pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "key.pem").write_bytes(key.private_bytes(*pem))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_port_in_use_is_said_in_one_sentence(broker: Broker, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,13 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 PROGRAM = Path(sys.executable).parent / "klimanetz"
 STATIONS = 4  # three on LoRaWAN, one on Wi-Fi
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager
