@@ -49,7 +49,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(lorawan.app, name="lorawan", epilog=lorawan.EXAMPLE)
 app.add_typer(payload.app, name="payload")
 app.add_typer(sessions.app, name="sessions")
-app.add_typer(device.app, name="device", epilog=device.ENERGY_EXAMPLE)
+app.add_typer(device.app, name="device", epilog=device.EXAMPLE)
 
 
 def _version(wanted: bool) -> None:

@@ -18,8 +18,6 @@ from firmware.frames import channels_of, frame_bytes
 from klimanetz import __version__
 from klimanetz.failure import Failure, wrong_use
 
-app = typer.Typer(help="The measuring device: image, energy.", no_args_is_help=True, add_completion=False)
-
 IMAGE_EXAMPLE = "Example: klimanetz device image --board heltec_v3 --config config.json --out image"
 ENERGY_EXAMPLE = (
     "Example: klimanetz device energy --board heltec_v3 --interval 900 --sf 9 --sensors sht4x,bme280 --cell D-LiSOCl2"
@@ -27,12 +25,6 @@ ENERGY_EXAMPLE = (
 Json = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
-@app.command("image", epilog=IMAGE_EXAMPLE)
 def build_image(
     board: Annotated[str, typer.Option(help="One of: " + ", ".join(contents.boards()) + ".")],
     config: Annotated[Path, typer.Option(metavar="FILE", help="The device's configuration, config.json.")],
@@ -62,7 +54,6 @@ def build_image(
     console.print(f"Written to {out}. To install, in {out}:", *built.install, sep="\n  ", soft_wrap=True)
 
 
-@app.command("energy", epilog=ENERGY_EXAMPLE)
 def show_energy(
     board: Annotated[str, typer.Option(help="One of: " + ", ".join(energy_figures.BOARDS) + ".")] = "heltec_v3",
     radio: Annotated[str, typer.Option(help="lorawan or mqtt; without it, what the board has.")] = "",

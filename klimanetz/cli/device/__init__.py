@@ -1,0 +1,23 @@
+"""`klimanetz device …`: the technician's bench, and what a device is flashed with.
+
+One module a command or two, put together here. What they do is in `firmware/bench/` and `firmware/image.py`; here are
+options, words on the terminal and exit codes. German or English by LANG (`firmware.bench.words`).
+"""
+
+import typer
+
+from firmware.bench.words import say
+from klimanetz.cli.device import making
+
+EXAMPLE = "Example: klimanetz device flash --board heltec_v3 --config config.json --port /dev/ttyUSB0"
+
+app = typer.Typer(
+    help=say(
+        "The measuring device on the bench: flash, provision, verify, swap.",
+        "Das Messgerät auf der Werkbank: flashen, einrichten, prüfen, tauschen.",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("image", epilog=making.IMAGE_EXAMPLE)(making.build_image)
+app.command("energy", epilog=making.ENERGY_EXAMPLE)(making.show_energy)
