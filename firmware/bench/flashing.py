@@ -7,13 +7,14 @@ counts; with it the board's own does (shelf.py). So it can be interrupted anywhe
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firmware.bench import looking, partitions, program
 from firmware.bench.backup import CONFIG, MAIN, Backup
+from firmware.bench.filling import check_files, clear, put_files, put_nvs
 from firmware.bench.images import Folder
 from firmware.bench.looking import Found
 from firmware.bench.program import Program
@@ -167,13 +168,13 @@ class Flasher:
         with repl:
             repl.remove(MAIN)  # until the end it must not start by itself
             with run.step(COPY) as told:
-                _clear(repl, made.names)
-                _put(repl, made.files, told)
+                clear(repl, made.names)
+                put_files(repl, made.files, told)
             with run.step(RESTORE) as told:
-                _put(repl, back.files, told)
-                _put_nvs(repl, back.nvs)
+                put_files(repl, back.files, told)
+                put_nvs(repl, back.nvs)
             with run.step(CHECK):
-                _check(repl, {**made.files, **back.files}, back.nvs)
+                check_files(repl, {**made.files, **back.files}, back.nvs)
                 repl.write(MAIN, made.main)
             self._shelf.write_journal(run.out.mac, replace(journal, step=DONE))
             repl.reset()
@@ -220,47 +221,3 @@ def _after_restart(port: str) -> Repl:
             if time.monotonic() > until:
                 raise
             time.sleep(0.3)
-
-
-def _clear(repl: Repl, wanted: set[str]) -> None:
-    """Take away what belongs to another image."""
-    for path in repl.files("/lib"):
-        if path not in wanted:
-            repl.remove(path)
-
-
-def _put(repl: Repl, files: Mapping[str, bytes], told: Callable[[int, int], None]) -> None:
-    """Write what is not there yet."""
-    there = repl.hashes(files)
-    new = {path: data for path, data in files.items() if there[path] != hashlib.sha256(data).hexdigest()}
-    done, of = 0, sum(len(data) for data in new.values()) or 1
-    for path, data in sorted(new.items()):
-        repl.write(path, data, lambda part, _of, before=done: told(before + part, of))  # type: ignore[misc]
-        done += len(data)
-
-
-def _put_nvs(repl: Repl, values: Mapping[str, int | bytes]) -> None:
-    there = looking.nvs_of(repl, list(values))
-    new = {key: value for key, value in values.items() if there.get(key) != value}
-    if not new:
-        return
-    lines = ["import esp32", "_n = esp32.NVS('klimanetz')"]
-    for key, value in new.items():
-        lines.append(f"_n.{'set_i32' if isinstance(value, int) else 'set_blob'}({key!r}, {value!r})")
-    repl.run("\n".join([*lines, "_n.commit()"]))
-
-
-def _check(repl: Repl, files: Mapping[str, bytes], nvs: Mapping[str, int | bytes]) -> None:
-    """Read back: hashes by the board, NVS by its values. Raises BenchError."""
-    there = repl.hashes(files)
-    wrong = [path for path, data in files.items() if there[path] != hashlib.sha256(data).hexdigest()]
-    told = looking.nvs_of(repl, list(nvs))
-    wrong += [f"NVS {key}" for key, value in nvs.items() if told.get(key) != value]
-    if wrong:
-        raise BenchError(
-            say(
-                "%s did not arrive as sent; run it again, and if it stays so, take another board: nothing is lost",
-                "%s kam nicht so an, wie gesendet; noch einmal, notfalls mit einer anderen Karte: verloren ist nichts",
-                ", ".join(wrong[:3]),
-            )
-        )
