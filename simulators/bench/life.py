@@ -3,8 +3,8 @@
 A pseudo-terminal has no modem lines, so three rules stand for what a host does with DTR and RTS. With `auto_reset`
 - the first SYNC of the loader's protocol is taken for the reset into the loader, and one after the port was opened
   anew as well;
-- a Ctrl-C or Ctrl-A that reaches the loader after the port was opened anew shows that the host had reset the chip
-  before it closed the port: the chip has started meanwhile, and the byte reaches what runs;
+- a Ctrl-C or Ctrl-A outside of a packet, which nobody sends to a loader, shows that the host has reset the chip since:
+  it has started meanwhile, and the byte reaches what runs;
 - a Ctrl-C that comes to a chip in deep sleep later than `_PULSE_S` after the first one stands for a pulse of RTS.
 Without `auto_reset` (a board that has no such circuit) a SYNC finds a chip that started from flash and says so, until
 BOOT is held and the chip reset. The loader is also left as on the chip: by FLASH_END, RUN_USER_CODE or its watchdog.
@@ -29,10 +29,12 @@ from simulators.bench.prompt import Prompt
 
 EVENT_BYTES = 256  # to and from the prompt: one event
 _SYNC_BEGIN = b"\xc0\x00\x08\x24"
+_TO_A_PROMPT = b"\r\n\x01\x02\x03\x04"
 _TRY_AGAIN_S = 1.0  # of a ROM that finds nothing to start
 _PULSE_S = 1.2
 _WRONG_MODE_S = 0.4  # after the last SYNC
 _CHATTER_S = 0.05
+_BROKEN_S = 1.0  # the Unix port ends at a second Ctrl-C that comes before the first was looked at
 _CAUSES = {
     "power": "rst:0x1 (POWERON)", "hard": "rst:0xc (SW_CPU_RESET)", "watchdog": "rst:0x7 (TG0WDT_SYS_RST)",
     "sleep": "rst:0x5 (DSLEEP)",
@@ -79,6 +81,7 @@ class Life:
         self._until = 0.0  # when the mode does what it waits for
         self._chatter_at = self._dog_at = 0.0
         self._first_break = 0.0  # the first Ctrl-C that a sleeping chip got
+        self._broken_at = -_BROKEN_S  # the last Ctrl-C
         self._random = random.Random(1)
 
     # Power and resets.
@@ -146,10 +149,10 @@ class Life:
         )  # fmt: skip
         self._interpret(False, keep)
 
-    def _interpret(self, raw: bool, keep: bytes | None = None) -> None:
-        """A start of MicroPython."""
+    def _interpret(self, raw: bool, keep: bytes | None = None, main: bool = True) -> None:
+        """A start of MicroPython. `main`: whether `main.py` runs, outside of the raw REPL."""
         kind = self._kind
-        state = self._memory.change(start="raw" if raw else "full", ended=False)
+        state = self._memory.change(start="full" if main and not raw else "raw", ended=False)
         name = kind.chip.name.upper()
         self._prompt = Prompt(
             raw, f"MicroPython {state['version']} (simulated board); Generic {name} module with {name}", keep
@@ -172,6 +175,9 @@ class Life:
                 sleep_s = min(sleep_s, self._kind.hurry_s)
             self.mode, self._until = "asleep", time.monotonic() + sleep_s
             self._first_break = 0.0
+        elif cause == "crash" and time.monotonic() - self._broken_at < _BROKEN_S:
+            self._memory.after("soft")
+            self._interpret(self._prompt.raw, main=False)
         else:
             self.reset("watchdog" if cause == "crash" else cause)
 
@@ -272,10 +278,10 @@ class Life:
     def _to_loader(self, data: bytes) -> None:
         packets = self._decoder.feed(data)
         loose, self._decoder.loose = bytes(self._decoder.loose), bytearray()
-        anew = self._kind.auto_reset and self.cable.opened != self._opened_at
-        if anew and not packets and (b"\x03" in loose or b"\x01" in loose):
+        if self._kind.auto_reset and not packets and loose and not loose.strip(_TO_A_PROMPT):
             self._start("power", keep=loose)
             return
+        anew = self._kind.auto_reset and self.cable.opened != self._opened_at
         for packet in packets:
             if anew and packet[1:2] == b"\x08":
                 self._load()
@@ -307,6 +313,8 @@ class Life:
             if now - self._first_break > _PULSE_S:
                 self.reset("power")
         elif self.mode == "run":
+            if b"\x03" in data:
+                self._broken_at = time.monotonic()
             self._pass(len(data))
             self._prompt.from_host(data)
             self._move()
