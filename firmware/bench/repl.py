@@ -252,11 +252,21 @@ class Repl:
         self._pulse_reset()
         until = time.monotonic() + boot_s
         while time.monotonic() < until:
-            with contextlib.suppress(OSError, serial.SerialException):
-                self._transport.serial.write(b"\x03")
+            self._interrupt()
             if self._try(1.0):
                 return
         raise serial_trouble.silent(self.port)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C again and again until a prompt comes, a second at most: a station may be awake for less than that."""
+        port, seen = self._transport.serial, b""
+        with contextlib.suppress(OSError, serial.SerialException):
+            for _ in range(20):
+                port.write(b"\x03")
+                time.sleep(0.05)
+                seen = (seen + port.read(port.in_waiting))[-64:]
+                if b">>> " in seen:
+                    return
 
     def _try(self, timeout_s: float) -> bool:
         """Stop what runs, and begin with an empty heap. mpremote's own way prints what it did not expect."""
