@@ -6,6 +6,7 @@ clears; keys are only ever replaced. So a row is read on top of what is `known` 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from schemas.csv_rows import Cells, Faults, Known, Row, rows_of, validated
@@ -26,21 +27,27 @@ class DeviceRow:
     station: str | None
 
 
-def devices(data: bytes, known: Known, also: Sequence[str] = ()) -> list[Row[DeviceRow]]:
-    """Devices, on top of `known` ones (name to columns); `also`: columns that may be there and are only in `cells`.
+def devices(data: bytes, known: Known, also: Sequence[str] = (), unmade: bool = False) -> list[Row[DeviceRow]]:
+    """Devices, on top of `known` ones (name to columns); `also`: columns that may be there and are only in `cells`;
+    `unmade`: EUIs and keys may lack, as the bench makes them.
 
     Raises FileRefused if the header is wrong.
     """
-    rows = rows_of(data, (*COLUMNS, *also), 1, _device, known)
+    rows = rows_of(data, (*COLUMNS, *also), 1, partial(_device, unmade=unmade), known)
     seen: dict[str, int] = {}
     for row in rows:
-        eui = row.value.device.dev_eui if row.value else None
+        eui = row.value.device.dev_eui if row.value else plain_hex(row.cells.get("dev_eui", ""))
         if eui and (first := seen.setdefault(eui, row.line)) != row.line:
             row.bad.append(f"dev_eui {eui} is already on line {first}")
     return rows
 
 
-def _device(cells: Cells, known: Mapping[str, Any], delimiter: str, faults: Faults) -> DeviceRow | None:
+def plain_hex(text: str) -> str:
+    """As the tables have it: lower case, without separators."""
+    return text.replace(":", "").replace("-", "").replace(" ", "").lower()
+
+
+def _device(cells: Cells, known: Mapping[str, Any], delimiter: str, faults: Faults, unmade: bool) -> DeviceRow | None:
     values: dict[str, Any] = {name: value for name, value in known.items() if name not in cells or name in KEYS}
     for name, cell in cells.items():
         if name in HEX_DIGITS and cell:
@@ -54,7 +61,8 @@ def _device(cells: Cells, known: Mapping[str, Any], delimiter: str, faults: Faul
     device = validated(Device, values, cells, faults)
     if device is None:
         return None
-    _check_activation(device, cells, faults)
+    if not unmade:
+        _check_activation(device, cells, faults)
     return None if faults else DeviceRow(device, cells.get("station") or None)
 
 
@@ -79,7 +87,7 @@ def _check_activation(device: Device, cells: Cells, faults: Faults) -> None:
 
 def _hex(name: str, text: str, faults: Faults) -> str:
     digits = HEX_DIGITS[name]
-    plain = text.replace(":", "").replace("-", "").replace(" ", "").lower()
+    plain = plain_hex(text)
     if len(plain) != digits or any(c not in "0123456789abcdef" for c in plain):
         faults.add(name, f"{name} is '{text}'; it has {digits} hexadecimal digits")
     return plain

@@ -12,8 +12,8 @@ from typing import Any
 
 from cloud.calendar import zone_of
 from schemas.csv_rows import Cells, Faults, FileRefused, Known, Row, refuse_bad, rows_of, validated
-from schemas.device_rows import DeviceRow, devices
 from schemas.device_rows import COLUMNS as DEVICE_COLUMNS
+from schemas.device_rows import DeviceRow, devices
 from schemas.models import Station
 
 __all__ = [
