@@ -35,8 +35,8 @@ class Done:
     device: str
     time: str
     technician: str = ""
-    row: Row = field(default_factory=dict)
-    before: Row | None = None
+    row: Row = field(default_factory=dict, repr=False)  # keys are in it
+    before: Row | None = field(default=None, repr=False)
     settled: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
