@@ -15,7 +15,8 @@ from schemas.models import Device
 
 QUIET = 4  # modules around a QR code (ISO/IEC 18004)
 EDGE_MM = 2.0  # of a label, where a cut may go wrong
-PRINTER_MM = 4.3  # of a sheet, where laser printers print nothing
+CODE_EDGE_MM = 1.7  # around the code with its quiet zone
+PRINTER_MM = 4.2  # of a sheet, where laser printers print nothing
 PT_MM = 25.4 / 72
 SMALLEST_PT = 5.0
 Width = Callable[[str, float, bool], float]  # of a text in mm; size in points; bold
@@ -82,13 +83,13 @@ def pages(labels: Sequence[Label], paper: Paper, width_of: Width, skip: int = 0)
 def _draw(page: Page, one: Label, paper: Paper, x: float, y: float, width_of: Width) -> None:
     code = segno.make(one.code, error="m", micro=False)
     modules = len(code.matrix)
-    side = min(paper.height - EDGE_MM, paper.width * 0.55)  # the quiet zone may reach into the edge
+    side = min(paper.height - 2 * CODE_EDGE_MM, paper.width * 0.55)
     module = side / (modules + 2 * QUIET)
-    left, top = x + EDGE_MM / 2 + QUIET * module, y + (paper.height - side) / 2 + QUIET * module
+    left, top = x + CODE_EDGE_MM + QUIET * module, y + (paper.height - side) / 2 + QUIET * module
     for row, line in enumerate(code.matrix):
         for first, length in _runs(line):
             page.bars.append(Bar(left + first * module, top + row * module, length * module, module))
-    text_x = x + EDGE_MM / 2 + side
+    text_x = x + CODE_EDGE_MM + side
     sheet_edge = page.width - (PRINTER_MM if paper.labels > 1 else EDGE_MM)
     room = min(x + paper.width - EDGE_MM, sheet_edge) - text_x
     fitted = [(*_fit(text, size, bold, room, width_of), bold) for text, size, bold in one.lines]

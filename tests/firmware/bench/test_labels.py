@@ -114,7 +114,8 @@ def test_everything_stays_on_its_label(name: str) -> None:
     edges += [(w.x, w.y - w.size_pt * 0.3, w.x + width(w.text, w.size_pt, w.bold), w.y + 1) for w in page.words]
     if on.labels > 1:  # where a laser printer prints nothing
         assert max(x1 for _, _, x1, _ in edges) <= page.width - 4.2
-        assert min(x0 for x0, *_ in edges) >= 3.5
+        assert min(x0 for x0, *_ in edges) >= 4.2
+        assert min(y0 for _, y0, *_ in edges) >= 4.1
     for x0, y0, x1, y1 in edges:
         assert any(x <= x0 and x1 <= x + on.width and y <= y0 and y1 <= y + on.height for x, y in boxes)
 
