@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from firmware.bench import durable
+from firmware.bench.backup import durable
 from firmware.bench.places import Place, Row, after, arriving, leaving, moment, of_device
 from firmware.bench.trouble import BenchError, WrongUse
 from firmware.bench.words import say
@@ -20,7 +20,8 @@ from schemas.device_rows import KEYS
 from schemas.models import Device, Station
 
 FORMAT = "klimanetz-trip-1"
-DEVICE, DEPLOY, WITHDRAW = "device", "deploy", "withdraw"  # these are for the registry, any other word for the record
+DEVICE, DEPLOY, WITHDRAW = "device", "deploy", "withdraw"
+CHANGES = (DEVICE, DEPLOY, WITHDRAW)  # these are for the registry, any other word for the record
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Done:
     @property
     def changes(self) -> bool:
         """Whether it is for the registry."""
-        return self.what in (DEVICE, DEPLOY, WITHDRAW)
+        return self.what in CHANGES
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def write(manifest: Manifest, path: Path) -> None:
     """On disk when it returns. Raises BenchError."""
     text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=1)
     try:
-        durable.write(path, text.encode() + b"\n")
+        durable(path, text.encode() + b"\n")
     except OSError as error:
         raise BenchError(
             say("%s cannot be written: %s", "%s kann nicht geschrieben werden: %s", path, error.strerror)

@@ -30,7 +30,10 @@ class Trip:
         return stays_of(self.manifest, device)
 
     def heard(self, device: str) -> bool | None:
-        return self.manifest.heard.get(device, None if self.device(device) else False)
+        if device in self.manifest.heard:
+            return self.manifest.heard[device]
+        mine = any(one.what == "provisioned" and one.device == device for one in self.manifest.done)
+        return None if mine else False  # it came into being on this trip
 
     def standing_at(self, station: str, at: str) -> list[str]:
         stays = [stay for device in devices_of(self.manifest) for stay in self.stays(device)]

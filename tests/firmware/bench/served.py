@@ -30,13 +30,13 @@ class Served:
         self.registry = Registry(self.parts.registry.engine, lambda: next(now_ms), 0, Seal("secret"))
         for key, scope in (("r", "read"), ("w", "write"), ("a", "admin")):
             self.registry.add_key(key, scope, None)
-        app = create_app(
+        self.app = create_app(
             self.parts.store,
             self.parts.registry,
             Delivery(self.parts.ledger, self.parts.registry),
             changes=RegistryChanges(self.registry),
         )
-        self.client = TestClient(app, raise_server_exceptions=False)
+        self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def online(self, key: str = "a") -> Online:
         return Online("http://testserver", key, self.client, lambda _: None)
