@@ -200,6 +200,12 @@ class Repl:
             )  # fmt: skip
         self.run(f"_ko.rename({new!r}, {path!r})")
 
+    def fresh(self) -> None:
+        """Whatever runs is stopped and its heap given back; files, NVS and the RTC's memory stay. Raises Silent."""
+        if not self._try(2.0):
+            raise serial_trouble.silent(self.port)
+        self._prepare()
+
     def remove(self, path: str) -> None:
         """Take a file away; nothing happens where there is none."""
         self.run(f"try:\n _ko.remove({path!r})\nexcept OSError:\n pass")
