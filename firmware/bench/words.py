@@ -15,7 +15,7 @@ def german() -> bool:
     return False
 
 
-def say(english: str, german_text: str, *values: object) -> str:
-    """The sentence in the terminal's language; `%s` in it are `values`, in the same order in both."""
+def say(english: str, german_text: str, *values: object, **named: object) -> str:
+    """The sentence in the terminal's language; `%s` in it are `values`, in the same order in both, or `%(name)s`."""
     text = german_text if german() else english
-    return text % values if values else text
+    return text % (values or named) if values or named else text

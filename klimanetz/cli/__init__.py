@@ -24,7 +24,7 @@ from klimanetz.cli import (
     sessions,
     usage,
 )
-from klimanetz.failure import Failure, sentence_of
+from klimanetz.failure import Failure, exit_code_of, sentence_of
 
 app = typer.Typer(
     name="klimanetz",
@@ -84,5 +84,5 @@ def main() -> None:
         if sentence is None:
             raise
         print(f"klimanetz: {sentence}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_code_of(error))
     sys.exit(code if isinstance(code, int) else 0)

@@ -7,7 +7,7 @@ options, words on the terminal and exit codes. German or English by LANG (`firmw
 import typer
 
 from firmware.bench.words import say
-from klimanetz.cli.device import making
+from klimanetz.cli.device import flashing, keeping, making
 
 EXAMPLE = "Example: klimanetz device flash --board heltec_v3 --config config.json --port /dev/ttyUSB0"
 
@@ -19,5 +19,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("ports", epilog=flashing.PORTS_EXAMPLE)(flashing.list_ports)
+app.command("fetch", epilog=flashing.FETCH_EXAMPLE)(flashing.fetch_images)
+app.command("flash", epilog=flashing.FLASH_EXAMPLE)(flashing.flash)
+app.command("backup", epilog=keeping.BACKUP_EXAMPLE)(keeping.backup)
+app.command("restore", epilog=keeping.RESTORE_EXAMPLE)(keeping.restore)
+app.command("rescue", epilog=keeping.RESCUE_EXAMPLE)(keeping.rescue)
 app.command("image", epilog=making.IMAGE_EXAMPLE)(making.build_image)
 app.command("energy", epilog=making.ENERGY_EXAMPLE)(making.show_energy)

@@ -1,0 +1,134 @@
+"""The board's loader over its cable: which chip, what is on its flash, erase and write. On esptool.
+
+The rule: what is written is read back by the chip's own MD5 (esptool does that), and nothing is erased here that the
+caller has not named. Where the stub loader cannot be used (secure download mode, a poor cable) the ROM's own is slower
+and does the same. Source: Espressif, "esptool, Serial Protocol" and "Scripting".
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import serial
+from esptool.cmds import attach_flash, detect_chip, detect_flash_size, erase_flash, erase_region, run_stub, write_flash
+from esptool.loader import ESPLoader
+from esptool.util import FatalError, flash_size_bytes
+
+from firmware.bench import rom_trouble
+from firmware.bench.rom_log import progress_to, quiet
+from firmware.bench.trouble import BenchError
+
+Progress = Callable[[int, int], None]
+FAST_BAUD, SAFE_BAUD = 921_600, 115_200
+SECTOR = 4096
+CHIPS = {"ESP32": "esp32", "ESP32-S3": "esp32s3", "ESP32-C3": "esp32c3"}
+MD5_PART = 0x10000  # of flash, while nothing else is asked
+
+
+class Rom:
+    """`with Rom(port) as rom`: the chip is in its loader, flash is attached. Raises BenchError.
+
+    `chip`: "esp32", "esp32s3", "esp32c3" or esptool's name for another; `mac`: "aa:bb:…"; `flash_bytes`.
+    """
+
+    def __init__(self, port: str, baud: int = FAST_BAUD) -> None:
+        self.port = port
+        quiet()
+        try:
+            self._esp = self._connect(port, baud)
+            attach_flash(self._esp)
+            self.chip = CHIPS.get(self._esp.CHIP_NAME, self._esp.CHIP_NAME)
+            self.mac = ":".join("%02x" % byte for byte in self._esp.read_mac("BASE_MAC"))
+            self.flash_bytes = int(flash_size_bytes(detect_flash_size(self._esp)) or 0)
+        except Exception as error:
+            self.close()
+            raise rom_trouble.of(port, error) from None
+
+    def __enter__(self) -> "Rom":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back; the chip stays as it is."""
+        esp = getattr(self, "_esp", None)
+        if esp is not None and esp._port is not None:
+            with contextlib.suppress(Exception):
+                esp._port.close()
+
+    @property
+    def stub(self) -> bool:
+        """Whether the quick loader runs."""
+        return bool(self._esp.IS_STUB)
+
+    def read(self, offset: int, size: int, on_progress: Progress | None = None) -> bytes:
+        """What stands on flash."""
+        told = (lambda done, of, _at: on_progress(done, of)) if on_progress else None
+        return bytes(self._do(lambda: self._esp.read_flash(offset, size, told)))
+
+    def md5(self, offset: int, size: int) -> str:
+        """Hex, reckoned by the chip."""
+        return str(self._do(lambda: self._esp.flash_md5sum(offset, size))).lower()
+
+    def is_blank(self, offset: int, size: int) -> bool:
+        """Whether it is erased (0xFF), without reading it over the cable."""
+        return self.md5(offset, size) == hashlib.md5(b"\xff" * size, usedforsecurity=False).hexdigest()
+
+    def erase(self) -> None:
+        """All of flash."""
+        if self.stub:
+            self._do(lambda: erase_flash(self._esp))
+        else:  # the ROM alone cannot
+            self._do(lambda: erase_region(self._esp, 0, self.flash_bytes))
+
+    def write(self, parts: list[tuple[int, bytes]], on_progress: Progress | None = None) -> None:
+        """Write and compare. `parts`: [(offset, bytes)]."""
+        with progress_to(on_progress):
+            self._do(lambda: write_flash(self._esp, list(parts), flash_size="keep"))
+
+    def restart(self) -> None:
+        """Let it start what is on its flash; the port is given back."""
+        with contextlib.suppress(Exception):
+            if self.stub:
+                self._esp.soft_reset(False)
+            else:
+                self._esp.flash_begin(0, 0)
+                self._esp.flash_finish(True)
+        with contextlib.suppress(Exception):
+            self._esp.hard_reset()
+        self.close()
+
+    def _do(self, what: Callable[[], Any]) -> Any:
+        try:
+            return what()
+        except (FatalError, OSError, serial.SerialException, ValueError) as error:
+            raise rom_trouble.of(self.port, error) from None
+
+    @staticmethod
+    def _connect(port: str, baud: int) -> ESPLoader:
+        esp = detect_chip(port)
+        try:
+            esp = run_stub(esp)
+        except FatalError:
+            esp._port.close()
+            time.sleep(0.1)
+            esp = detect_chip(port)
+        if baud != SAFE_BAUD:
+            with contextlib.suppress(FatalError):  # the ROM of the first ESP32 may refuse; it goes on as it was
+                esp.change_baud(baud)
+        return esp
+
+
+def usable(port: str) -> str:
+    """The chip at this port, "" where none answers: for a list of ports."""
+    try:
+        with Rom(port, SAFE_BAUD) as rom:
+            return str(rom.chip)
+    except BenchError:
+        return ""
