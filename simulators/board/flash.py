@@ -14,10 +14,10 @@ ERASE = 0xFFFF  # in the log of writes (chip.json: log_flash), in place of an of
 
 
 class Flash:
-    """`blocks` of 4 KiB; a new one is erased (0xFF)."""
+    """`blocks` of 4 KiB from the block `first` of the file; a new file is erased (0xFF)."""
 
-    def __init__(self, path, blocks=256):
-        self._blocks = blocks
+    def __init__(self, path, blocks=256, first=0):
+        self._blocks, self._begin = blocks, first * BLOCK
         try:
             self._file = open(path, "r+b")
         except OSError:
@@ -30,7 +30,7 @@ class Flash:
         self._log = open(timeline.folder + "/flash.log", "wb") if timeline.chip.get("log_flash") else None
 
     def readblocks(self, block, buffer, offset=0):
-        self._file.seek(block * BLOCK + offset)
+        self._file.seek(self._begin + block * BLOCK + offset)
         self._file.readinto(buffer)
         return 0
 
@@ -44,7 +44,7 @@ class Flash:
         if self._log:
             self._log.write(pack("<HHH", block, offset, len(buffer)))
             self._log.write(buffer)
-        self._file.seek(block * BLOCK + offset)
+        self._file.seek(self._begin + block * BLOCK + offset)
         self._file.write(memoryview(buffer)[: len(buffer) // 2] if cut else buffer)
         self.programmed += len(buffer)
         return self._cut() if cut else 0
@@ -62,7 +62,7 @@ class Flash:
             cut = timeline.durable_write()
             if self._log:
                 self._log.write(pack("<HHH", block, ERASE, 0))
-            self._file.seek(block * BLOCK)
+            self._file.seek(self._begin + block * BLOCK)
             for _ in range(BLOCK // 512 // (2 if cut else 1)):
                 self._file.write(_ERASED)
             self.erases += 1

@@ -45,6 +45,8 @@ def _sleep_us(ms):
 
 def deepsleep(ms=0):
     us, wake = _sleep_us(ms)
+    if timeline.real:  # the host starts the chip again when it is time
+        timeline.end("sleep", wake=wake, sleep_us=us)
     timeline.advance(us, True)
     timeline.end("sleep", wake=wake)
 
@@ -82,18 +84,34 @@ def freq(hz=None):
 _dogs = []
 
 
+_TOLD_EVERY_US = 500000
+
+
 class WDT:
-    """Resets the chip when it is not fed in time."""
+    """Resets the chip when it is not fed in time; a new one sets the time anew. In real time the host watches, too:
+    at a prompt nobody looks at a clock.
+    """
 
     def __init__(self, id=0, timeout=5000):
-        self._timeout_us = timeout * 1000
-        self._fed_us = timeline.ticks_us
+        self._told_us = -_TOLD_EVERY_US
         if not _dogs:
             _dogs.append(self)
+        _dogs[0]._set(timeout * 1000, len(_dogs) == 1 and _dogs[0] is self)
+
+    def _set(self, timeout_us, first):
+        self._timeout_us = timeout_us
+        self._told_us = timeline.ticks_us - _TOLD_EVERY_US
+        self.feed()
+        if first:
             self._watch()
 
     def feed(self):
-        _dogs[0]._fed_us = timeline.ticks_us
+        dog, now = _dogs[0], timeline.ticks_us
+        dog._fed_us = now
+        if timeline.real and now - dog._told_us >= _TOLD_EVERY_US:
+            dog._told_us = now
+            with open(timeline.folder + "/watchdog", "w") as file:
+                file.write(str(dog._timeout_us // 1000))
 
     def _watch(self):
         left_us = self._fed_us + self._timeout_us - timeline.ticks_us

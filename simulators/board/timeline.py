@@ -2,22 +2,27 @@
 
 The rule: time passes only here, in `advance`, and in the few microseconds that every look at a clock costs, so that
 a loop which polls until a time-out comes to its end. A clock of the chip runs off by its own ppm. What is
-due on the way (loss of power, a jump of the RTC, whatever else registers) happens at its moment.
+due on the way (loss of power, a jump of the RTC, whatever else registers) happens at its moment. With "real_time" in
+`chip.json` true time is the host's: `advance` waits, every look follows it, and `end` ends the process at once.
 """
 
 import json
 import os
 
+import utime
+
 LOOK_US = 20  # what asking a clock costs
 US = 1000000
 RTC_EPOCH_US = 946684800 * US  # 2000-01-01: where an ESP32's clock begins when it has lost power
 CHIP_FILE = "chip.json"
+_SLICE_US = 50000  # of waiting in real time
 
 folder = os.getenv("KLIMANETZ_BOARD") or ""
 chip = {}  # what the host keeps of the chip; see host.py
 true_us = 0  # since 1970
 ticks_us = 0  # of the chip, since this start
 sleeping = False  # while what is due happens
+real = False  # true time is the host's
 _rtc_us = 0
 _due = []  # [true_us, what happens], the next one last
 _dead = False
@@ -27,11 +32,12 @@ ending = []  # called with the cause of the reset before the chip stops
 
 def load():
     """Take up where the host left the chip."""
-    global true_us, _rtc_us
+    global true_us, real, _rtc_us
     if folder:
         with open(folder + "/" + CHIP_FILE) as file:
             chip.update(json.load(file))
-    true_us = chip.get("true_us", 1767225600 * US)
+    real = chip.get("real_time", False)
+    true_us = _host_us() if real else chip.get("true_us", 1767225600 * US)
     _rtc_us = chip.get("rtc_us", RTC_EPOCH_US)
     for at_us, away_us in chip.get("power_cuts", ()):
         if at_us > true_us:
@@ -49,11 +55,28 @@ def at(moment_us, what):
 
 def advance(us, asleep=False):
     """Let true time pass. `asleep`: only the RTC's slow clock runs, and ticks stand."""
-    global sleeping
     if _dead:
         lose_power()
+    if not real:
+        _pass_until(true_us + us, asleep)
+        return
+    now = _host_us()
+    goal = now + us
+    _pass_until(now, asleep)
+    while now < goal:
+        next_us = min(goal, _due[-1][0]) if _due else goal
+        utime.sleep_us(min(max(next_us - now, 1), _SLICE_US))
+        now = _host_us()
+        _pass_until(now, asleep)
+
+
+def _host_us():
+    return utime.time_ns() // 1000
+
+
+def _pass_until(goal, asleep):
+    global sleeping
     sleeping = asleep
-    goal = true_us + us
     while _due and _due[-1][0] <= goal:
         moment_us, what = _due.pop()
         if moment_us > true_us:
@@ -81,7 +104,7 @@ def advance_ticks(us):
 
 def look():
     """What every look at a clock costs."""
-    advance(LOOK_US)
+    advance(0 if real else LOOK_US)
 
 
 def rtc_us():
@@ -101,11 +124,13 @@ def end(reset, **more):
     _dead = True
     for what in ending:
         what(reset)
-    chip.update({"true_us": true_us, "rtc_us": _rtc_us, "reset": reset})
+    chip.update({"true_us": true_us, "rtc_us": _rtc_us, "reset": reset, "ended": True})
     chip.update(more)
     if folder:
         with open(folder + "/" + CHIP_FILE, "w") as file:
             json.dump(chip, file)
+    if real:  # nothing that the program does after this, in a `finally` or an `except:`, is of the chip
+        os.system("kill -9 $PPID")
     raise SystemExit(0)
 
 

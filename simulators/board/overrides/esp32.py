@@ -27,18 +27,43 @@ def __getattr__(name):
     return getattr(ulp, name)
 
 
+_all = {}  # namespace -> key -> value; shared by all that opened it
+_kept = None  # the partition in a flash, where the chip has one; else a file of the host
+
+
+def _load():
+    global _kept
+    where = timeline.chip.get("nvs")
+    if where:
+        from simulators.board.nvs import Kept
+
+        _kept = Kept(*where)
+        _all.update(_kept.read())
+        return
+    try:
+        with open(timeline.folder + "/nvs.json") as file:
+            _all.update(json.load(file))
+    except OSError:
+        pass
+
+
+def _save():
+    if _kept:
+        _kept.write(_all)
+        return
+    path = timeline.folder + "/nvs.json"
+    with open(path + ".new", "w") as file:
+        json.dump(_all, file)
+    os.rename(path + ".new", path)
+
+
 class NVS:
     """One namespace. Durable after `commit`, all of it or nothing."""
 
     def __init__(self, namespace):
-        self._space = namespace
-        self._path = timeline.folder + "/nvs.json"
-        try:
-            with open(self._path) as file:
-                self._all = json.load(file)
-        except OSError:
-            self._all = {}
-        self._own = self._all.setdefault(namespace, {})
+        if not _all:
+            _load()
+        self._own = _all.setdefault(namespace, {})
 
     def get_i32(self, key):
         return self._get(key, int)
@@ -66,9 +91,7 @@ class NVS:
     def commit(self):
         if timeline.is_dead() or timeline.durable_write():
             timeline.lose_power()
-        with open(self._path + ".new", "w") as file:
-            json.dump(self._all, file)
-        os.rename(self._path + ".new", self._path)
+        _save()
 
     def _get(self, key, kind):
         value = self._own.get(key)
