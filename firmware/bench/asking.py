@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 Fact = Mapping[str, Any]  # "kn" says what it is about
@@ -42,7 +43,7 @@ def firmware_of(main_py: bytes | None) -> Firmware | None:
     return Firmware(found[1], found[2], found[3] or "") if found else None
 
 
-def source(script: str, firmware: Firmware | None, **values: int) -> str:
+def source(script: str, firmware: Firmware | None, values: Mapping[str, int] = MappingProxyType({})) -> str:
     """The text of a script with what it is to know before it."""
     known: dict[str, object] = {"ROOT": firmware.root if firmware else "", **values}
     if firmware:
@@ -53,7 +54,7 @@ def source(script: str, firmware: Firmware | None, **values: int) -> str:
 
 def ask(
     prompt: Prompt, script: str, firmware: Firmware | None, on_fact: OnFact = lambda _: None,
-    on_text: OnText = lambda _: None, **values: int,
+    on_text: OnText = lambda _: None, values: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Fact]:  # fmt: skip
     """Run a script; all facts it told. Raises what `Repl.run` does."""
     told: list[Fact] = []
@@ -64,7 +65,7 @@ def ask(
 
     lines = Lines(heard, on_text)
     prompt.fresh()
-    prompt.run(source(script, firmware, **values), QUIET_S, lines.take)
+    prompt.run(source(script, firmware, values), QUIET_S, lines.take)
     lines.end()
     return told
 

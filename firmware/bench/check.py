@@ -89,6 +89,7 @@ def label(name: str) -> str:
         "clock": say("clock", "Uhr"),
         "outbox": say("outbox", "Speicher"),
         "radio": say("radio", "Funk"),
+        "firmware": say("firmware", "Firmware"),
         "cloud": say("cloud", "Cloud"),
     }
     return f"{known.get(kind, kind)} {which}".strip()

@@ -24,7 +24,7 @@ _KEYS = {
 def identity(text: bytes | None, registered: Mapping[str, Any] | None, asked: bool, station: str = "") -> Check:
     """`text`: identity.json; `registered`: the device's row where somebody was `asked`; `station`: expected."""
     provision = say("provision it: klimanetz device provision", "einrichten: klimanetz device provision")
-    given = _object(text)
+    given = object_of(text)
     if given is None or not given.get("device"):
         return red("identity", say("it has no identity", "es hat keine Identität"), provision)
     device, activation = str(given["device"]), given.get("activation")
@@ -101,7 +101,7 @@ def configuration(
 ) -> Check:
     """`told`: what the firmware says of it; `answering`: {bus: addresses that acknowledge}; `radio`: of the image."""
     mend = say("correct config.json and provision it again", "config.json berichtigen und neu einrichten")
-    given = _object(text)
+    given = object_of(text)
     if given is None:
         return red(
             "configuration",
@@ -203,7 +203,8 @@ def _wrong_keys(given: Mapping[str, Any]) -> str:
     return ""
 
 
-def _object(text: bytes | None) -> dict[str, Any] | None:
+def object_of(text: bytes | None) -> dict[str, Any] | None:
+    """The JSON object of a file, None where it is none."""
     try:
         found = json.loads(text or b"")
     except ValueError:
