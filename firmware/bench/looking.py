@@ -8,12 +8,12 @@ from typing import Any
 
 from littlefs import LittleFS, LittleFSError
 
-from firmware.bench import partitions
+from firmware.bench import partitions, serial_trouble
 from firmware.bench.backup import MAIN, Backup, nvs_keys
 from firmware.bench.repl import Repl
 from firmware.bench.rom import SECTOR, Rom
 from firmware.bench.shelf import stamp
-from firmware.bench.trouble import BenchError
+from firmware.bench.trouble import BenchError, BoardSays
 from firmware.bench.words import say
 
 PROGRAM = ("/lib/", MAIN, "/boot.py")  # can be made again at any time
@@ -57,9 +57,12 @@ class Found:
 
 
 def by_repl(repl: Repl, now: datetime, told: Told | None = None) -> Found:
-    """All that is no program, read over the prompt. Raises BenchError."""
+    """All that is no program, read over the prompt. Raises BenchError, Silent where it has no file system."""
     said = repl.value(_WHO)
-    free = repl.value("(lambda s: s[0] * s[3])(_ko.statvfs('/'))")
+    try:
+        free = repl.value("(lambda s: s[0] * s[3])(_ko.statvfs('/'))")
+    except BoardSays:  # "The filesystem appears to be corrupted": what is there is read by the loader
+        raise serial_trouble.silent(repl.port) from None
     sizes = repl.files()
     main = repl.read(MAIN) if MAIN in sizes else None
     board, version = _board_of(main)

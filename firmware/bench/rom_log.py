@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from esp_pylib.logger import EspLogBase
-from esptool.logger import log
+from esp_pylib.logger import EspLog, EspLogBase
 
 _own = threading.local()
 
@@ -35,8 +34,8 @@ class _Quiet(EspLogBase):
 
 def quiet() -> None:
     """Once for the process."""
-    if not isinstance(log, _Quiet):
-        log.set_logger(_Quiet())
+    if not isinstance(EspLog.instance, _Quiet):
+        EspLog.set_logger(_Quiet())
 
 
 @contextmanager

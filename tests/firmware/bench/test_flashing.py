@@ -1,0 +1,172 @@
+"""Flashing a simulated board: the real esptool and mpremote at a pseudo-terminal, real MicroPython on its flash."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.bench import images, looking
+from firmware.bench.backup import CONFIG as CONFIG_FILE
+from firmware.bench.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.backup import MAIN, Backup
+from firmware.bench.repl import Repl
+from firmware.bench.shelf import DONE
+from firmware.bench.trouble import WrongUse
+from simulators.bench.board import SimulatedBoard
+from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, Laptop
+
+NVS = {"lw_nonce": 41, "boots": 3, "generation": 2, "segment": 1}
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Laptop:
+    return Laptop(tmp_path)
+
+
+@pytest.fixture
+def board(tmp_path: Path, micropython: str) -> Iterator[SimulatedBoard]:
+    with SimulatedBoard(tmp_path / "board", "heltec_v3", micropython=micropython, parts=PARTS) as made:
+        yield made
+
+
+def lived(port: str) -> Backup:
+    """Give a flashed board an identity, counters and readings that nobody has heard yet; what is on it then."""
+    with Repl(port) as repl:
+        repl.write(IDENTITY_FILE, json.dumps(IDENTITY).encode())
+        repl.run("import esp32\n_n = esp32.NVS('klimanetz')")
+        for key, value in NVS.items():
+            repl.run(f"_n.set_i32({key!r}, {value})")
+        repl.run("_n.set_blob('lw_count', b'123456789012')\n_n.commit()")
+        repl.write("/lorawan.json", b'{"dev_nonce": 41}')
+        repl.run(
+            "import sys\nsys.path.append('/lib')\nfrom edge.outbox.outbox import Outbox\n"
+            "from firmware.device.store import Files\nfrom schemas.wire import WireReading\n"
+            "o = Outbox(Files('/outbox'))\no.begin(2, False)\n"
+            "for n in range(5):\n"
+            " o.put(WireReading(0, 0, 1790000000 + n, None, 'ntp', 1, {'air_temperature': n / 10}, 0), 3, n)\n"
+        )
+        return looked(repl)
+
+
+def looked(repl: Repl) -> Backup:
+    from datetime import UTC, datetime
+
+    return looking.by_repl(repl, datetime.now(UTC)).backup
+
+
+def now_on(port: str) -> Backup:
+    with Repl(port) as repl:
+        return looked(repl)
+
+
+def test_a_new_board_gets_micropython_firmware_and_configuration(laptop: Laptop, board: SimulatedBoard) -> None:
+    steps: list[str] = []
+    done = laptop.flasher.flash(laptop.wish(board.port), lambda step, *_: step in steps or steps.append(step))
+    assert steps == ["look", "save", "erase", "write", "start", "copy", "restore", "check"]
+    assert (done.board, done.chip, done.micropython, done.device) == ("heltec_v3", "esp32s3", "v1.29.0", "")
+    with Repl(board.port) as repl:
+        found = looking.by_repl(repl, __import__("datetime").datetime.now())
+        assert (found.board, found.version, found.alive) == ("heltec_v3", "1.2.3", True)
+        assert json.loads(found.backup.files[CONFIG_FILE]) == CONFIG
+        assert "/lib/lora-sync.py" in repl.files("/lib")
+        assert len(repl.files("/lib")) + 1 == done.files
+    journal = laptop.shelf.journal(done.mac)
+    assert journal is not None
+    assert journal.step == DONE
+
+
+def test_what_a_board_was_it_is_again(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    before = lived(board.port)
+    assert before.unsent == 5
+    done = laptop.flasher.flash(laptop.wish(board.port, erase=True, board="", config=b""))
+    assert (done.device, done.unsent) == ("kn-0007", 5)
+    after = now_on(board.port)
+    assert dict(after.files) == dict(before.files)
+    assert dict(after.nvs) == dict(before.nvs)
+    assert {key: after.nvs[key] for key in NVS} == NVS
+
+
+def test_an_update_erases_nothing_and_takes_old_modules_away(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    before = lived(board.port)
+    with Repl(board.port) as repl:
+        repl.write("/lib/old/module.mpy", b"M")
+    done = laptop.flasher.flash(laptop.wish(board.port))
+    assert "erase" not in done.seconds
+    after = now_on(board.port)
+    assert (dict(after.files), dict(after.nvs)) == (dict(before.files), dict(before.nvs))
+    with Repl(board.port) as repl:
+        assert "/lib/old/module.mpy" not in repl.files("/lib")
+
+
+def test_a_new_identity_forgets_the_old_one_but_not_the_air_time(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    before = lived(board.port)
+    with Repl(board.port) as repl:
+        repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_blob('lw_air', b'air')\n_n.commit()")
+    done = laptop.flasher.flash(laptop.wish(board.port, new_identity=True))
+    after = now_on(board.port)
+    assert (done.device, set(after.files), dict(after.nvs)) == (
+        "",
+        {CONFIG_FILE, "/boot.py"} & set(after.files) | {CONFIG_FILE},
+        {"lw_air": b"air"},
+    )
+    kept = laptop.shelf.backup(done.mac, done.backup)
+    assert kept is not None
+    assert kept.device == before.device
+    assert kept.unsent == 5
+
+
+def test_a_board_whose_micropython_is_gone_keeps_everything(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    before = lived(board.port)
+    with (board.folder / "flash.bin").open("r+b") as flash:
+        flash.seek(0x10000)
+        flash.write(b"\xff" * 4096)
+    board.press_reset()
+    done = laptop.flasher.flash(laptop.wish(board.port, board="", config=b""))
+    assert (done.device, done.unsent) == ("kn-0007", 5)
+    after = now_on(board.port)
+    assert (dict(after.files), dict(after.nvs)) == (dict(before.files), dict(before.nvs))
+
+
+def test_a_wrong_board_is_named_and_not_touched(laptop: Laptop, board: SimulatedBoard) -> None:
+    before = hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest()
+    other = Laptop(laptop.folder, chips=("esp32", "esp32s3"))
+    config = json.dumps({**CONFIG, "radio": "mqtt", "mqtt": {"host": "b", "tls": False}, "wifi": {"ssid": "s"}})
+    with pytest.raises(WrongUse, match="the board on the cable has an esp32s3, and esp32_devkit has an esp32"):
+        other.flasher.flash(other.wish(board.port, board="esp32_devkit", config=config.encode()))
+    assert hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest() == before
+
+
+def test_an_image_of_another_chip_is_named_and_nothing_written(laptop: Laptop, board: SimulatedBoard) -> None:
+    from simulators.bench import image as stand_in
+
+    data = stand_in.build("esp32c3", 4)
+    (laptop.images / "esp32s3.bin").write_bytes(data)
+    said = json.loads((laptop.images / images.LOCK).read_text())
+    said["images"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+    (laptop.images / images.LOCK).write_text(json.dumps(said))
+    with pytest.raises(WrongUse, match="is an image for esp32c3"):
+        laptop.flasher.flash(laptop.wish(board.port))
+    assert MAIN not in (board.folder / "flash.bin").read_bytes().decode("latin-1")
+
+
+def test_a_board_that_says_nothing_of_itself_has_to_be_named(laptop: Laptop, board: SimulatedBoard) -> None:
+    with pytest.raises(WrongUse, match="name it, like --board"):
+        laptop.flasher.flash(laptop.wish(board.port, board=""))
+    with pytest.raises(WrongUse, match="which sensors"):
+        laptop.flasher.flash(laptop.wish(board.port, config=b""))
+
+
+def test_flash_too_small_for_all_of_it_is_said_before_anything_is_erased(
+    tmp_path: Path, laptop: Laptop, micropython: str
+) -> None:
+    with (
+        SimulatedBoard(tmp_path / "small", "heltec_v3", micropython=micropython, flash_mb=2) as small,
+        pytest.raises(WrongUse, match="it does not fit: this board has 2 MB of flash; nothing was written"),
+    ):
+        laptop.flasher.flash(laptop.wish(small.port))
