@@ -30,7 +30,7 @@ def radio(config: Mapping[str, Any], told: Sequence[Fact], turned: Fact | None, 
         )
     session = next((one for one in told if one["kn"] == "radio"), None)
     faults = [one for one in told if one["kn"] == "fault"]
-    said = "; ".join(dict.fromkeys(_fault(one) for one in faults))
+    said = "; ".join(dict.fromkeys(fault_words(one) for one in faults))
     if session is None or turned is None:
         return red(
             "radio",
@@ -143,7 +143,8 @@ def weakness(heard: Fact) -> str:
     return ""
 
 
-def _fault(fact: Fact) -> str:
+def fault_words(fact: Fact) -> str:
+    """A fault of the radio, the time or flash, in words."""
     words = {
         "duty": say("no air time left", "keine Sendezeit mehr"),
         "session": say("nobody has answered for long", "lange keine Antwort"),

@@ -1,8 +1,8 @@
 """Verifying a board: it is asked, its firmware lives one cycle, and the check-list comes out of it, line by line.
 
 The rule: the reading that is made here is a real one, the first that the cloud shall see. The firmware makes, counts
-and sends it as it always does, and the board goes on by itself afterwards. What cannot be asked is said, and the rest goes
-on; only a cable that is out ends it.
+and sends it as it always does, and the board goes on by itself afterwards. What cannot be asked is said, and the rest
+goes on; only a cable that is out ends it.
 """
 
 import hashlib
