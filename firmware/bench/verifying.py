@@ -24,7 +24,7 @@ from firmware.bench.asking import Fact, Firmware, ask, firmware_of
 from firmware.bench.check import Check, red
 from firmware.bench.cloud import Cloud, OnWait, until_arrived
 from firmware.bench.neighbours import Spot, neighbours
-from firmware.bench.trouble import BenchError, BoardSays
+from firmware.bench.trouble import BenchError, BoardSays, WrongUse
 from firmware.bench.words import say
 from firmware.contents import board_pins, boards, buses
 from firmware.frames import channels_of, frame_bytes
@@ -71,6 +71,15 @@ class Seen:
     checks: list[Check] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     station: Mapping[str, Any] | None = None  # its GeoJSON
+
+
+def check_cell(cell: str) -> None:
+    """Raises WrongUse for a kind of cell that nothing is known of; "" is none."""
+    if cell and cell not in checks_state.CELLS:
+        kinds = ", ".join(checks_state.CELLS)
+        raise WrongUse(
+            say("there is no cell '%s': one of %s", "die Zelle '%s' gibt es nicht: eine von %s", cell, kinds)
+        )
 
 
 OnCheck = Callable[[Check], None]

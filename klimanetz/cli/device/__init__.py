@@ -7,7 +7,7 @@ options, words on the terminal and exit codes. German or English by LANG (`firmw
 import typer
 
 from firmware.bench.words import say
-from klimanetz.cli.device import flashing, keeping, making
+from klimanetz.cli.device import flashing, keeping, making, monitoring, protocols, verifying
 
 EXAMPLE = "Example: klimanetz device flash --board heltec_v3 --config config.json --port /dev/ttyUSB0"
 
@@ -25,5 +25,8 @@ app.command("flash", epilog=flashing.FLASH_EXAMPLE)(flashing.flash)
 app.command("backup", epilog=keeping.BACKUP_EXAMPLE)(keeping.backup)
 app.command("restore", epilog=keeping.RESTORE_EXAMPLE)(keeping.restore)
 app.command("rescue", epilog=keeping.RESCUE_EXAMPLE)(keeping.rescue)
+app.command("verify", epilog=verifying.VERIFY_EXAMPLE, help=verifying.HELP)(verifying.verify)
+app.command("monitor", epilog=monitoring.MONITOR_EXAMPLE, help=monitoring.HELP)(monitoring.monitor)
+app.add_typer(protocols.app, name="protocol")
 app.command("image", epilog=making.IMAGE_EXAMPLE)(making.build_image)
 app.command("energy", epilog=making.ENERGY_EXAMPLE)(making.show_energy)
