@@ -142,7 +142,7 @@ def board(told: Fact, pins: Any) -> Check:
             say("flash it for its own board", "für die richtige Karte flashen"),
             values,
         )
-    wanted = getattr(pins, "FLASH_MB", 4)
+    wanted = pins.FLASH_MB
     if flash is not None and flash < wanted << 20:
         return red(
             "board",
