@@ -1,6 +1,5 @@
 """The scripts that the bench sends, on the simulated chip in virtual time: the firmware's own life, and nothing lost by it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
