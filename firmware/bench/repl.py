@@ -222,6 +222,12 @@ class Repl:
         if on_progress:
             on_progress(len(data), len(data))
 
+    def fresh(self) -> None:
+        """Whatever runs is stopped and its heap given back; files, NVS and the RTC's memory stay. Raises Silent."""
+        if not self._try(2.0):
+            raise serial_trouble.silent(self.port)
+        self._prepare()
+
     def remove(self, path: str) -> None:
         """Take a file away; nothing happens where there is none."""
         self.run(f"try:\n _ko.remove({path!r})\nexcept OSError:\n pass")
