@@ -139,7 +139,7 @@ class _Shown:
                 default="", show_default=False,
             )  # fmt: skip
             self._live.start()
-        return said.strip().lower() != "n"
+        return bool(said.strip().lower() != "n")
 
 
 def table(boxes: Sequence[Box]) -> Table:
