@@ -125,6 +125,9 @@ class Delivery(BaseModel):
     late: Count
     missing: Annotated[Count, Field(description="Sequence numbers between two that arrived")]
     gaps: list[Gap]
+    stored: Annotated[
+        list[tuple[Count, Count, Count]], Field(description="(generation, first, last) of what is stored for good")
+    ]
     first: Annotated[datetime | None, Field(description="Time of the first reading")]
     last: Annotated[datetime | None, Field(description="Time of the newest reading")]
 
