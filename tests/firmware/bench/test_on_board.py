@@ -84,6 +84,11 @@ def test_a_sensor_that_is_missing_is_a_fault_and_the_other_is_read(prompt: ChipP
         assert set(fact["values"]) == {"soil_temperature"}
 
 
+def test_the_sensors_rail_is_on_while_they_are_read(prompt: ChipPrompt) -> None:
+    prompt.chip.change(parts=[PARTS[0] | {"rail": [36, 0]}, *PARTS[1:]])
+    assert {tuple(fact["faults"]) for fact in told(prompt, "sensors", "measured", **ROUNDS)} == {()}
+
+
 def test_two_starts_are_a_cycle_whose_reading_reaches_the_network(prompt: ChipPrompt, core: GatewayCore) -> None:
     first = ask(prompt, "start", FIRMWARE)
     assert [fact["kn"] for fact in first] == ["start", "reading", "turned"]
