@@ -238,6 +238,30 @@ class Deployments(BaseModel):
     deployments: list[DeploymentRow]
 
 
+Secret = Annotated[str | None, Field(description="Hexadecimal; null where it is not known here")]
+
+
+class StationRowShown(StationRow):
+    """As its row of stations.csv."""
+
+    station: StationName
+    private: Annotated[Literal["yes", ""], Field(description="Tell the place to about a kilometre only")]  # type: ignore[assignment]
+
+
+class DeviceRowWithKeys(DeviceRowShown):
+    """As its row of devices.csv."""
+
+    app_key: Secret
+    nwk_skey: Secret
+    app_skey: Secret
+
+
+class WholeRegistry(BaseModel):
+    stations: list[StationRowShown]
+    devices: list[DeviceRowWithKeys]
+    deployments: list[DeploymentRow]
+
+
 class Registered(BaseModel):
     change: Annotated[Literal["added", "changed", "unchanged"], Field(description="What your row did")]
     row: Annotated[dict[str, object], Field(description="As it stands now, without keys")]

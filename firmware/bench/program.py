@@ -5,6 +5,7 @@ The rule: the whole is there and fits before a board is touched.
 
 import json
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +37,32 @@ class Program:
     files: Mapping[str, bytes]
     main: bytes
 
+    def parts(self) -> list[tuple[int, bytes]]:
+        """[(offset, bytes)] of MicroPython, without the place of the counters that lies within its image."""
+        at, end = self.micropython.offset, self.micropython.offset + len(self.blob)
+        hole = partitions.nvs(self.rows)
+        spans = [(at, hole.offset), (hole.offset + hole.size, end)] if hole and at < hole.offset < end else [(at, end)]
+        return [(first, self.blob[first - at : last - at]) for first, last in spans if first < last]
+
     @property
     def names(self) -> set[str]:
         return {*self.files, MAIN}
 
 
+_made: dict[tuple[Any, ...], Program] = {}
+_lock = threading.Lock()
+
+
 def make(board: str, config: bytes, folder: Folder, version: str, also: Iterable[str] = ()) -> Program:
-    """Compile and check it. Raises WrongUse."""
+    """Compile and check it, once for all boxes of a kind. Raises WrongUse."""
+    key = (board, config, folder.path, version, tuple(also))
+    with _lock:
+        if key not in _made:
+            _made[key] = _make(board, config, folder, version, also)
+        return _made[key]
+
+
+def _make(board: str, config: bytes, folder: Folder, version: str, also: Iterable[str]) -> Program:
     if board not in boards():
         raise WrongUse(
             say("board '%s' is none of %s", "die Karte '%s' gibt es nicht unter %s", board, ", ".join(boards()))

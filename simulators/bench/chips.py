@@ -62,3 +62,11 @@ CHIPS = {
 }  # fmt: skip
 # For tests of "wrong mode": what a chip says that started from flash where it should not have.
 WRONG_MODE = "boot:0x13 (SPI_FAST_FLASH_BOOT)"
+# Board -> (chip, MiB of flash), as firmware/device/boards has them.
+MODELS = {
+    "esp32_c3": ("esp32c3", 4),
+    "esp32_devkit": ("esp32", 4),
+    "heltec_v3": ("esp32s3", 8),
+    "lilygo_lora32": ("esp32", 4),
+    "lilygo_t3s3": ("esp32s3", 4),
+}

@@ -6,6 +6,7 @@ raw-paste is done here, because the Unix port cannot be interrupted in it.
 Source: MicroPython documentation, "The raw REPL", "Raw-paste mode".
 """
 
+import re
 from struct import pack
 
 READY, PROMPT = b"\x1eR", b"\x1eP"
@@ -13,7 +14,8 @@ RAW = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY = b">>> "
 PASTE = b"\x05A\x01"
 WINDOW = 256
-CTRL_B, CTRL_C, CTRL_D = b"\x02", b"\x03", b"\x04"
+CTRL_B, CTRL_D = b"\x02", b"\x04"
+_UNIX = re.compile(rb"MicroPython [^\r\n]*; linux[^\r\n]*")
 
 
 class Prompt:
@@ -91,7 +93,7 @@ class Prompt:
             self._seen.clear()
             self._came(before)
             data = rest
-        self.to_host += data
+        self.to_host += _UNIX.sub(lambda _: self._banner, data)
         self._tail += data
         if RAW in self._tail:
             self.raw = True

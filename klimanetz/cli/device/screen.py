@@ -47,7 +47,8 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self.console.is_terminal:
+            self._bars.stop()  # in a pipe it would leave an empty line
 
     def told(self, step: str, done: int, of: int) -> None:
         """How far a step is."""
