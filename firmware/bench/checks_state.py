@@ -4,6 +4,7 @@ from typing import Any
 
 from firmware.bench.asking import Fact
 from firmware.bench.check import Check, green, red, yellow
+from firmware.bench.units import number, with_unit
 from firmware.bench.words import say
 
 # Volts: empty, low, full and too much, of one cell. Li-ion: Panasonic NCR18650B (4.2 V charged, 3.6 V nominal; below
@@ -25,7 +26,7 @@ def battery(volts: float | None, low_mv: int, cell: str = "", years: float | Non
         return None
     empty, low, most = CELLS[cell] if cell else (low_mv / 1000, low_mv / 1000 + 0.2, float("inf"))
     values = {"volts": round(volts, 3), "cell": cell or None, "years": None if years is None else round(years, 1)}
-    shown = f"{volts:.2f} V"
+    shown = with_unit(volts, "V", 2)
     if volts > most:
         return red(
             "battery",
@@ -50,7 +51,7 @@ def battery(volts: float | None, low_mv: int, cell: str = "", years: float | Non
             say("charge it before it goes up", "vor der Montage laden"),
             values,
         )
-    lasts = "" if years is None else say("; lasts %s years", "; hält %s Jahre", f"{years:.1f}")
+    lasts = "" if years is None else say("; lasts %s years", "; hält %s Jahre", number(years))
     return green("battery", shown + lasts, values)
 
 
@@ -86,7 +87,7 @@ def clock(stamp: Any, laptop_ms: int, asked_radio: bool) -> Check:
         )
     return green(
         "clock",
-        say("set by %s, to %s s", "gestellt von %s, auf %s s", source, f"{uncertainty_ms / 1000:.1f}"),
+        say("set by %s, to %s s", "gestellt von %s, auf %s s", source, number(uncertainty_ms / 1000)),
         values,
     )
 

@@ -59,16 +59,37 @@ def neighbours(
     if spot is None:
         return yellow(NAME, say("not compared: nobody knows where it stands", "nicht verglichen: Standort unbekannt"),
                       say("name its station: --station", "die Station nennen: --station"))  # fmt: skip
-    found = [_one(channel, chip, value, spot, latest, now) for channel, chip, value in told]
-    compared = [channel for (channel, *_), check in zip(told, found, strict=True) if check.values]
-    return together(NAME, found, say("like the stations around: %s", "wie die Stationen ringsum: %s",
-                                     ", ".join(name_of(channel) for channel in compared)))  # fmt: skip
+    found, few = [], []
+    for channel, chip, value in told:
+        near = _near(channel.split("@")[0], spot, latest, now)
+        if len(near.values) < ENOUGH:
+            few.append((channel, near))
+        else:
+            found.append(_one(channel, chip, value, spot, near))
+    compared = ", ".join(name_of(channel) for one in found for channel in one.values)
+    return together(
+        NAME,
+        found + ([_too_few(few)] if few else []),
+        say("like the stations around: %s", "wie die Stationen ringsum: %s", compared),
+    )
+
+
+def _too_few(few: Sequence[tuple[str, _Near]]) -> Check:
+    """One sentence for all that cannot be compared; the figures are of the quantity that most stations have."""
+    most = max((near for _, near in few), key=lambda near: (len(near.values), near.old, near.far))
+    reason = say(
+        "not compared: %s; %s stations within %s km say something fresh (%s are further, %s old or doubted)",
+        "nicht verglichen: %s; %s Stationen im Umkreis von %s km sagen etwas Frisches (%s weiter weg, %s alt"
+        " oder angezweifelt)",
+        ", ".join(name_of(channel) for channel, _ in few), len(most.values), number(NEAR_KM, 0), most.far, most.old,
+    )  # fmt: skip
+    return yellow(NAME, reason, say("compare it with a device of your own", "mit einem eigenen Gerät vergleichen"))
 
 
 def _told(config: Config, rounds: Sequence[Fact]) -> list[tuple[str, str, float]]:
-    """(channel, chip, mean) of what can be compared, the first sensor of each quantity."""
+    """(channel, chip, mean) of what can be compared, of each quantity the first sensor without a place."""
     out: dict[str, tuple[str, str, float]] = {}
-    for rule in config["sensors"].values():
+    for rule in sorted(config["sensors"].values(), key=lambda rule: bool(rule["place"])):
         for channel, some in series_of(rule, rounds).items():
             quantity = channel.split("@")[0]
             if quantity in LEAST:
@@ -76,24 +97,17 @@ def _told(config: Config, rounds: Sequence[Fact]) -> list[tuple[str, str, float]
     return [out[quantity] for quantity in LEAST if quantity in out]
 
 
-def _one(channel: str, chip: str, value: float, spot: Spot, latest: Mapping[str, Any], now: datetime) -> Check:
+def _one(channel: str, chip: str, value: float, spot: Spot, near: _Near) -> Check:
     quantity = channel.split("@")[0]
     is_pressure = quantity == "air_pressure"
     if is_pressure and spot.elevation_m is None:
-        return yellow(NAME, say("air pressure not compared: the station has no elevation",
-                                "Luftdruck nicht verglichen: die Station hat keine Höhe über dem Meer"),
-                      say("enter its elevation_m in the registry", "elevation_m im Register eintragen"))  # fmt: skip
-    near = _near(quantity, spot, latest, now)
-    if len(near.values) < ENOUGH:
-        reason = say(
-            "%s not compared: %s stations within %s km say something fresh (%s are further, %s older than an hour or"
-            " doubted)",
-            "%s nicht verglichen: %s Stationen im Umkreis von %s km sagen etwas Frisches (%s weiter weg, %s älter als"
-            " eine Stunde oder angezweifelt)",
-            name_of(channel), len(near.values), number(NEAR_KM, 0), near.far, near.old,
-        )  # fmt: skip
         return yellow(
-            NAME, reason, say("compare it with a thermometer of yours", "mit einem eigenen Gerät vergleichen")
+            NAME,
+            say(
+                "air pressure not compared: the station has no elevation",
+                "Luftdruck nicht verglichen: die Station hat keine Höhe über dem Meer",
+            ),
+            say("enter its elevation_m in the registry", "elevation_m im Register eintragen"),
         )
     own = air.at_sea_level_hpa(value, spot.elevation_m or 0.0, 10.0) if is_pressure else value
     middle = median(near.values)

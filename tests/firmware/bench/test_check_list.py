@@ -345,11 +345,11 @@ def test_neighbours_that_differ_much_allow_more() -> None:
 @pytest.mark.parametrize(
     ("third", "said"),
     [
-        (station("c", north_km=12, air_temperature=5), "(1 are further, 0 older"),
-        (station("c", age_s=3700, air_temperature=5), "(0 are further, 1 older"),
-        (station("c", quality="X", air_temperature=5), "(0 are further, 1 older"),
-        (station("c", relative_humidity=5), "(0 are further, 0 older"),
-        (station("marktplatz", air_temperature=5), "(0 are further, 0 older"),
+        (station("c", north_km=12, air_temperature=5), "(1 are further, 0 old"),
+        (station("c", age_s=3700, air_temperature=5), "(0 are further, 1 old"),
+        (station("c", quality="X", air_temperature=5), "(0 are further, 1 old"),
+        (station("c", relative_humidity=5), "(0 are further, 0 old"),
+        (station("marktplatz", air_temperature=5), "(0 are further, 0 old"),
     ],
 )
 def test_too_few_neighbours_are_said_and_not_guessed(third: dict[str, Any], said: str) -> None:

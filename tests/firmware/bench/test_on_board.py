@@ -1,16 +1,21 @@
 """The scripts that the bench sends, on the simulated chip in virtual time: the firmware's own life, and nothing lost by it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from firmware.bench import link
 from firmware.bench.asking import Firmware, ask
+from firmware.bench.check import Check
 from simulators.board.host import Chip
 from tests.firmware.bench.chip_prompt import ChipPrompt
 from tests.firmware.gateway_core import GatewayCore
 from tests.firmware.images import code_of
+from tests.firmware.mqtt_city import DEVICE as STATION
+from tests.firmware.mqtt_city import HOST, PASSWORD, start_broker
 from tests.firmware.test_unit_faults import CONFIG, DEVICE, PARTS
 from tests.firmware.test_week import provision
 from tests.gateway.helpers import EUI, otaa
@@ -77,6 +82,11 @@ def test_a_sensor_that_is_missing_is_a_fault_and_the_other_is_read(prompt: ChipP
     for fact in told(prompt, "sensors", "measured", **ROUNDS):
         assert fact["faults"] == {"air": "missing"}
         assert set(fact["values"]) == {"soil_temperature"}
+
+
+def test_the_sensors_rail_is_on_while_they_are_read(prompt: ChipPrompt) -> None:
+    prompt.chip.change(parts=[PARTS[0] | {"rail": [36, 0]}, *PARTS[1:]])
+    assert {tuple(fact["faults"]) for fact in told(prompt, "sensors", "measured", **ROUNDS)} == {()}
 
 
 def test_two_starts_are_a_cycle_whose_reading_reaches_the_network(prompt: ChipPrompt, core: GatewayCore) -> None:
@@ -150,3 +160,53 @@ def test_without_a_configuration_it_says_what_is_missing(micropython: str, image
     }
     (turned,) = told(prompt, "start", "turned")
     assert turned["phase"] == "measure"
+
+
+MQTT: dict[str, Any] = {
+    "interval_s": 900, "radio": "mqtt", "ntp": "ntp.test", "sensors": {"air": {"chip": "sht4x", "bus": "i2c0"}},
+    "mqtt": {"host": HOST, "tls": False}, "wifi": {"ssid": "stadtnetz", "password": "geheim"},
+}  # fmt: skip
+
+
+def mqtt_prompt(tmp_path: Path, micropython: str, port: int, password: str = PASSWORD, **world: Any) -> ChipPrompt:
+    config = MQTT | {"mqtt": MQTT["mqtt"] | {"port": port}}
+    code = code_of("esp32_devkit", config, tmp_path / "image")
+    chip = Chip(tmp_path / "chip", micropython, code, environment={"KLIMANETZ_BOARD_GRACE_MS": "1000"})
+    chip.change(
+        parts=PARTS[:1], ntp={"ntp.test": {"way_ms": 60}}, hosts={f"{HOST}:{port}": ["127.0.0.1", port]},
+        wifi={"ssid": "stadtnetz", "password": "geheim", "channel": 9, **world},
+    )  # fmt: skip
+    identity = {"device": STATION, "activation": "mqtt", "mqtt_user": STATION, "mqtt_password": password}
+    files = {"config.json": config, "identity.json": identity}
+    (tmp_path / "give.py").write_text(
+        "".join(f"with open('/flash/{n}', 'w') as f:\n    f.write({json.dumps(what)!r})\n" for n, what in files.items())
+    )
+    chip.start(tmp_path / "give.py")
+    return ChipPrompt(chip, tmp_path)
+
+
+def radio_of(prompt: ChipPrompt) -> Check:
+    firmware = Firmware("esp32_devkit", "1.0.0", "/flash")
+    ask(prompt, "start", firmware)
+    facts = ask(prompt, "start", firmware)
+    return link.radio(MQTT, facts, facts[-1], True)
+
+
+@pytest.mark.mosquitto
+def test_a_broker_is_reached_or_refuses(tmp_path: Path, micropython: str, mosquitto: str) -> None:
+    broker = start_broker(mosquitto, tmp_path / "broker")
+    (tmp_path / "bad").mkdir()
+    try:
+        assert radio_of(mqtt_prompt(tmp_path, micropython, broker.port)).colour == "green"
+        refused = radio_of(mqtt_prompt(tmp_path / "bad", micropython, broker.port, "wrong"))
+    finally:
+        broker.stop()
+    assert refused.colour == "red"
+    assert "refuses" in refused.reason
+    assert "wrong" not in refused.reason, "no password leaves the board"
+
+
+def test_no_wifi_is_told(tmp_path: Path, micropython: str) -> None:
+    check = radio_of(mqtt_prompt(tmp_path, micropython, 1, away=[FOREVER]))
+    assert check.colour == "red"
+    assert "no network" in check.reason

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from firmware.bench.check import Check
 from firmware.bench.repl import Repl
+from firmware.bench.trouble import CableOut
+from firmware.bench.verifying import Verification, Wanted
 from simulators.bench.board import SimulatedBoard
 from simulators.board.truth import truth
 from tests.firmware.bench.laptop import CONFIG, PARTS
@@ -94,8 +97,6 @@ def test_a_good_board_is_green_and_its_reading_is_in_the_cloud(
     assert changed.returncode == 1
     assert "was changed after it was signed" in changed.stdout
 
-    board_runs_on(board)
-
 
 def board_runs_on(board: SimulatedBoard) -> None:
     """After the command the firmware is at work again by itself."""
@@ -126,6 +127,25 @@ def test_a_bad_board_is_red_and_says_what_to_do(tmp_path: Path, micropython: str
     assert "auf dem Flash" in said
     assert "Nicht im Protokoll: Kürzel (--technician)" in said
     assert "So nicht stehen lassen" in said
+
+
+def test_a_cable_that_is_out_ends_it_and_the_next_run_is_whole(folder: Path, board: SimulatedBoard) -> None:
+    wanted = Wanted(VERSION, folder / "image", radio=False, rounds=1)
+    seen: list[Check] = []
+    with Repl(board.port) as repl:
+        board.unplug_at(board.events + 60)
+        first = Verification(repl, None, wanted, seen.append)
+        with pytest.raises(CableOut):
+            first.run()
+    board.unplug_at(None)
+    board.plug()
+    with Repl(board.port) as repl:
+        again = Verification(repl, None, wanted, seen.append).run()
+    assert {check.name: check.colour for check in again.checks} | {"battery": ""} == {
+        "image": "green", "board": "green", "identity": "yellow", "configuration": "green", "sensor air": "green",
+        "agreement": "green", "neighbours": "yellow", "battery": "", "clock": "yellow", "outbox": "green",
+        "radio": "yellow",
+    }  # fmt: skip
 
 
 def test_a_board_without_a_program_is_told_so(tmp_path: Path, micropython: str) -> None:
@@ -172,12 +192,10 @@ def monitored(board: SimulatedBoard, tmp_path: Path, until: str, *arguments: str
 
 def test_the_monitor_shows_what_the_device_does_and_does_not_stop_it(tmp_path: Path, board: SimulatedBoard) -> None:
     cycles = board.log.count('"kn": "start"')
-    out = monitored(board, tmp_path, "sleeps for")
-    assert "SF7" in out
-    assert "network heard" in out
-    rows = lines(monitored(board, tmp_path, '"reading"', "--json"))
-    reading = next(row for row in rows if row.get("kn") == "reading")
-    assert set(reading["values"]) == {"air_temperature", "relative_humidity", "battery"}
+    assert "relative humidity" in monitored(board, tmp_path, "reading ")
+    rows = lines(monitored(board, tmp_path, '"heard"', "--json"))
+    heard = next(row for row in rows if row.get("kn") == "heard")
+    assert {"at", "sf", "rssi_dbm", "snr_db"} <= set(heard)
     assert board.log.count('"kn": "start"') > cycles
 
 
