@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from firmware.bench.units import with_unit
 from firmware.bench.words import say
 from klimanetz.cli.device.installing import on_screen, say_installed, signing_key
 from klimanetz.cli.device.options import Json
@@ -138,10 +139,10 @@ def _say_reading(found: dict[str, Any], dev_eui: str, console: Console) -> None:
     )
     console.print(
         say(
-            "  %s %s at %s, quality %s: reading %s/%s of %s (DevEUI %s)",
-            "  %s %s um %s, Qualität %s: Messung %s/%s von %s (DevEUI %s)",
-            found["value"], found["unit"], found["time"], found["quality"], reading["generation"], reading["seq"],
-            found["device"], dev_eui,
+            "  %s at %s, quality %s: reading %s/%s of %s (DevEUI %s)",
+            "  %s um %s, Qualität %s: Messung %s/%s von %s (DevEUI %s)",
+            with_unit(found["value"], found["unit"], 2), found["time"], found["quality"],
+            reading["generation"], reading["seq"], found["device"], dev_eui,
         ),
         soft_wrap=True,
     )  # fmt: skip
