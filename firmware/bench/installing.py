@@ -5,7 +5,7 @@ The rule: each part is what its own command does, and can be done again; so is t
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firmware.bench.check import Check, Colour, label, worst
@@ -49,7 +49,7 @@ def install(
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Installed:  # fmt: skip
     """Raises BenchError; whatever happened, running it again goes on."""
-    flashed = laptop.flasher.flash(wish, told)
+    flashed = laptop.flasher.flash(replace(wish, restart=False), told)
     seconds = dict(flashed.seconds)
 
     def timed(step: str, since: float) -> None:
