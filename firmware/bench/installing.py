@@ -58,6 +58,7 @@ def install(
 
     with Repl(wish.port) as repl:
         begun = time.monotonic()
+        told(PROVISION, 0, 1)
         provisioned = provision(
             repl, laptop.registry, order, laptop.shelf.save, laptop.now(), lambda n, of: told(PROVISION, n, of)
         )
@@ -68,6 +69,7 @@ def install(
         seen = verification.run()
         timed(VERIFY, begun)
     begun = time.monotonic()
+    told(CLOUD, 0, 1)
     verification.await_cloud(lambda n, of: told(CLOUD, int(n), max(1, int(of))))
     timed(CLOUD, begun)
     return Installed(flashed, provisioned, seen, worst(seen.checks), _reason(seen.checks), seconds)
