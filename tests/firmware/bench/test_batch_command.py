@@ -51,7 +51,8 @@ def test_twenty_boards_two_of_them_faulty(tmp_path: Path, micropython: str) -> N
         boards = [
             stack.enter_context(
                 SimulatedBoard(
-                    tmp_path / f"board{n}", "heltec_v3", micropython, air=cloud.air, mac=f"24ec4a0003{n:02x}",
+                    tmp_path / f"board{n}", "heltec_v3", micropython, mac=f"24ec4a0003{n:02x}",
+                    air={**cloud.air, "gateway": f"a84041ffff1ec2{n:02x}"},  # one gateway cannot answer all at once
                     parts=PARTS_WITHOUT_SENSOR if n == NO_SENSOR else PARTS,
                 )
             )
