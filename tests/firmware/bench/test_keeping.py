@@ -91,9 +91,10 @@ def test_another_device_is_not_written_over_unasked(tmp_path: Path, board: Simul
 
 
 def test_ports_say_which_board_it_is_and_leave_it_running(tmp_path: Path, board: SimulatedBoard) -> None:
-    lived(board.port)
+    before = lived(board.port)
     (row,) = [one for one in command(tmp_path, "ports", "--port", board.port) if one["path"] == board.port]
-    assert (row["board"], row["device"], row["unsent"], row["chip"]) == ("heltec_v3", "kn-0007", 5, "esp32s3")
+    assert (row["board"], row["device"], row["chip"]) == ("heltec_v3", "kn-0007", "esp32s3")
+    assert row["unsent"] >= before.unsent
     board.unplug()
     assert command(tmp_path, "ports", "--port", board.port)[-1] == {
         "path": board.port, "bridge": "", "serial": "", "text": "",
