@@ -40,6 +40,7 @@ class Order:
     replace_identity: bool = False
     new_key: bool = False
     password: bool = False
+    replaces: str = ""  # the device that leaves the station at the same moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def provision(
     kept = str(save(board)) if plan.files and not board.is_empty else ""
     change = registry.put_device(plan.row)
     _write(repl, board, plan, told or (lambda *_: None))
+    if order.replaces:
+        registry.withdraw(order.replaces, stamp(now))
     if station:
         registry.deploy(Place(station, wanted.device, stamp(now), order.height_m, order.note))
     registry.tell("provisioned", wanted.device, {"mac": board.mac, "board": found.board, "station": station or None})

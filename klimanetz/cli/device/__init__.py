@@ -9,6 +9,7 @@ import typer
 from firmware.bench.words import say
 from klimanetz.cli.device import (
     flashing,
+    installing,
     keeping,
     making,
     monitoring,
@@ -31,6 +32,8 @@ app = typer.Typer(
 )
 app.command("ports", epilog=flashing.PORTS_EXAMPLE)(flashing.list_ports)
 app.command("fetch", epilog=flashing.FETCH_EXAMPLE)(flashing.fetch_images)
+app.command("install", epilog=installing.INSTALL_EXAMPLE)(installing.install)
+app.command("replace", epilog=installing.REPLACE_EXAMPLE)(installing.replace)
 app.command("flash", epilog=flashing.FLASH_EXAMPLE)(flashing.flash)
 app.command("backup", epilog=keeping.BACKUP_EXAMPLE)(keeping.backup)
 app.command("restore", epilog=keeping.RESTORE_EXAMPLE)(keeping.restore)

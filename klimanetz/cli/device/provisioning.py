@@ -11,15 +11,11 @@ from rich.console import Console
 
 from firmware.bench.words import say
 from klimanetz.cli.device.asking import ManifestFile, Technician, registry, rows_of
-from klimanetz.cli.device.options import SHELF, Json, Port, Shelf, port_or_only
+from klimanetz.cli.device.options import SHELF, Json, Port, RowFile, Shelf, port_or_only, text_of
 from klimanetz.cli.device.screen import Screen
 from schemas.models import Activation
 
 EXAMPLE = "Example: klimanetz device provision --device kn-0007 --station marktplatz --config config.json"
-Row = Annotated[
-    Path | None,
-    typer.Option("--row", metavar="FILE.csv", help=say("Its row is in here.", "Seine Zeile steht hierin.")),
-]
 
 
 def provision(
@@ -27,7 +23,7 @@ def provision(
     device: Annotated[
         str, typer.Option(help=say("Which it is; without it, what the board is.", "Welches; sonst das der Karte."))
     ] = "",
-    row: Row = None,
+    row: RowFile = None,
     manifest: ManifestFile = None,
     new: Annotated[
         bool, typer.Option("--new", help=say("It is not registered yet.", "Es ist noch nicht eingetragen."))
@@ -70,7 +66,7 @@ def provision(
         found = listed[0] if len(listed) == 1 and not device else bench_rows.pick(listed, device, row.name)
     text = config or (Path(row).parent / found.config if row and found and found.config else None)
     order = Order(
-        device, found, activation if new else None, station, height_m, note, _read(text), replace_identity, new_key,
+        device, found, activation if new else None, station, height_m, note, text_of(text), replace_identity, new_key,
         mqtt_password,
     )  # fmt: skip
     where = registry(manifest, technician)
@@ -106,17 +102,6 @@ def _change(change: str) -> str:
         "unchanged": say("unchanged", "unverändert"),
     }
     return words[change]
-
-
-def _read(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    from firmware.bench.trouble import WrongUse
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s kann nicht gelesen werden: %s", path, error.strerror)) from None
 
 
 provision.__doc__ = say(

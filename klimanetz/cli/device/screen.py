@@ -20,6 +20,10 @@ def name_of(step: str) -> str:
         "copy": say("copying the firmware", "Firmware kopieren"),
         "restore": say("putting back", "Zurückspielen"),
         "check": say("reading back", "Zurücklesen"),
+        "old": say("saving the old box", "alte Kiste sichern"),
+        "provision": say("provisioning", "Einrichten"),
+        "verify": say("checking", "Prüfen"),
+        "cloud": say("first reading in the cloud", "erste Messung in der Cloud"),
     }
     return names.get(step, step)
 

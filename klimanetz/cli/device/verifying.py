@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,8 +19,11 @@ from rich.text import Text
 from firmware.bench.check import Check, Colour, colour_word, label, worst
 from firmware.bench.words import say
 from klimanetz import __version__
-from klimanetz.cli.device.options import SHELF, Json, Port, Shelf, port_or_only
+from klimanetz.cli.device.options import SHELF, CloudWait, Height, Json, NoRadio, Port, Shelf, Shield, port_or_only
 from klimanetz.cli.device.seeing import cloud_of_settings
+
+if TYPE_CHECKING:
+    from firmware.bench.verifying import Seen
 
 VERIFY_EXAMPLE = "Example: klimanetz device verify --station marktplatz --technician AB --height 3.2 --shield passive"
 HELP = say(
@@ -48,29 +51,14 @@ def verify(
         ),
     ] = "",
     technician: Annotated[str, typer.Option(metavar="AB", help=say("Your initials.", "Das Kürzel."))] = "",
-    height: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=500, metavar="M", help=say("Height above ground, in metres.", "Höhe über Grund in Metern.")
-        ),
-    ] = None,
-    shield: Annotated[
-        str,
-        typer.Option(
-            help=say("Radiation shield: passive, ventilated, none.", "Strahlungsschutz, etwa passiv, belüftet.")
-        ),
-    ] = "",
+    height: Height = None,
+    shield: Shield = "",
     cell: Annotated[
         str,
         typer.Option(help=say("Kind of cell, as `energy` has it: 18650.", "Art der Zelle wie bei `energy`: 18650.")),
     ] = "",
-    no_radio: Annotated[bool, typer.Option("--no-radio", help=say("Do not send anything.", "Nichts senden."))] = False,
-    cloud_wait: Annotated[
-        int,
-        typer.Option(
-            min=0, max=3600, metavar="S", help=say("Seconds to wait for the cloud.", "Sekunden auf die Cloud warten.")
-        ),
-    ] = 60,
+    no_radio: NoRadio = False,
+    cloud_wait: CloudWait = 60,
     rounds: Annotated[
         int,
         typer.Option(min=1, max=600, help=say("How often each sensor is read.", "Wie oft jeder Sensor gelesen wird.")),
@@ -101,23 +89,33 @@ def verify(
         waiting = say("waiting for the cloud", "auf die Cloud warten")
         verification.await_cloud(lambda done, of: step(f"{waiting}: {done:.0f}/{of:.0f} s"))
     place = Place(technician, height, shield)
+    told, file = recorded(seen, begun, place, key, out or shelf / "protocols", ask=not as_json)
+    _say_end(screen, told, file, place.missing(), as_json)
+    raise typer.Exit(1 if worst(seen.checks) == "red" else 0)
+
+
+def recorded(
+    seen: "Seen", begun: datetime, place: "Place", key: Any, folder: Path, ask: bool
+) -> tuple[dict[str, Any], Path]:
+    """The signed protocol of a check-list: what is in it, and where it is kept. `ask`: for what is missing."""
+    from firmware.bench import protocol
+
     if seen.station is not None:
         place.take(seen.station)
-    place.ask(as_json)
+    if ask:
+        place.ask()
     told = place.to_dict() | seen.facts | {
         "begun": _utc(begun), "ended": _utc(datetime.now(UTC)), "laptop_clock": laptop_clock(),
         "colour": worst(seen.checks), "checks": [check.to_dict() for check in seen.checks],
     }  # fmt: skip
-    file = _keep(protocol.signed(told, key), out or shelf / "protocols", told)
-    _say_end(screen, told, file, place.missing(), as_json)
-    raise typer.Exit(1 if worst(seen.checks) == "red" else 0)
+    return told, _keep(protocol.signed(told, key), folder, told)
 
 
 class Lines:
     """The list as it grows: a line a check, and what is being done below it; nothing of it with --json."""
 
-    def __init__(self, quiet: bool) -> None:
-        self.console = Console(highlight=False, stderr=quiet, quiet=quiet)
+    def __init__(self, quiet: bool, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, stderr=quiet, quiet=quiet)
 
     def line(self, check: Check) -> None:
         """One more is known."""
@@ -156,9 +154,9 @@ class Place:
         self.height_m = properties.get("height_m") if self.height_m is None else self.height_m
         self.shield = self.shield or properties.get("shield") or ""
 
-    def ask(self, quiet: bool) -> None:
+    def ask(self) -> None:
         """On a terminal, for what is missing; an empty answer leaves it out."""
-        if quiet or not sys.stdin.isatty():
+        if not sys.stdin.isatty():
             return
         if not self.technician:
             self.technician = typer.prompt(say("Your initials", "Kürzel"), default="", show_default=False).strip()

@@ -42,7 +42,7 @@ class Served:
         return Online("http://testserver", key, self.client, lambda _: None)
 
 
-def answering(answer: Callable[[httpx.Request], Any]) -> Online:
+def answering(answer: Callable[[httpx.Request], Any], pause: Callable[[float], None] = lambda _: None) -> Online:
     """A registry that answers as it is told."""
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    return Online("http://registry.example", "k", client, lambda _: None)
+    return Online("http://registry.example", "k", client, pause)

@@ -177,7 +177,7 @@ def test_mine_stands(served: Served, trip: Trip) -> None:
 
 
 def test_both_changed_different_columns(served: Served, trip: Trip) -> None:
-    trip.put_device({"device": "kn-7", "app_key": "11" * 16})
+    trip.put_device({"device": "kn-7", **OTAA, "app_key": "11" * 16})
     served.online().put_device({"device": "kn-7", "codec": "senml"})
     assert words(settle(served, trip)) == (["device changed"], 0, 0, 0)
     found = served.online().device("kn-7")

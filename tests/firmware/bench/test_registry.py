@@ -107,15 +107,16 @@ def test_a_station(served: Served) -> None:
 
 
 def test_no_network_is_an_answer() -> None:
-    asked = []
+    asked: list[str] = []
+    waited: list[float] = []
 
     def nobody(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
         raise httpx.ConnectTimeout("timed out")
 
     with pytest.raises(Offline, match=r"cannot be reached \(timed out\); go on with --manifest"):
-        answering(nobody).stays("kn-1")
-    assert len(asked) == 3
+        answering(nobody, waited.append).stays("kn-1")
+    assert (len(asked), waited) == (3, [1.0, 2.0])
 
 
 def test_a_passing_fault_is_tried_again() -> None:
