@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check soak bench docs schemas lock clean
+.PHONY: help demo device-demo test check soak bench docs schemas lock clean
 
 help:
 	@echo "make demo    the whole chain on this machine: simulated stations, gateway, broker, store, API, pages"
+	@echo "make device-demo  a simulated factory-new board: flashed, provisioned, verified, its first reading in the API"
 	@echo "make test    all tests (what needs Mosquitto, InfluxDB, Node or Cargo is skipped, loudly, where they are not)"
 	@echo "make soak    simulated stations for many days, with faults by chance (an hour)"
 	@echo "make check   ruff, mypy --strict, import rules: what CI asks"
@@ -18,6 +19,9 @@ help:
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/klimanetz demo $(ARGS)
+
+device-demo: $(VENV)/dev.stamp
+	@$(BIN)/klimanetz device demo $(ARGS)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest $(ARGS)

@@ -19,7 +19,7 @@ from klimanetz.failure import Failure
 
 START_S = 20.0
 STOP_S = 10.0
-PR_SET_PDEATHSIG = 1  # prctl(2): the signal when the thread that made the child ends, here the main one
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal when the thread that made the child ends: the one whose loop it is
 _CONFIG = """\
 server_name: klimanetz-demo
 listen: "127.0.0.1:-1"

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,24 +29,31 @@ from klimanetz.failure import Failure
 from klimanetz.settings import Listen, Settings, load
 from simulators.air import Air
 from simulators.fleet import JOIN_EUI, Fleet, FleetFileError
+from simulators.station import WeatherAt
+from simulators.weather import weather_at
 
 HISTORY_EVERY_S = 900
 LIVE_EVERY_S = 60
 READY_S = 120.0
 FINISH_S = 20.0  # for what is being sent when somebody presses Ctrl-C; what remains goes out at the next start
 log = logging.getLogger("klimanetz.demo")
+Address = asyncio.Future[tuple[str, int]]  # where the gateway hears Semtech UDP
+Ready = Callable[[Address], Coroutine[Any, Any, None]]
 
 
 async def run(stations: int, history_days: float, port: int, folder: Path, stop: asyncio.Event) -> None:
     """Until `stop`. Prints `ready http://127.0.0.1:P` once every station's newest value can be asked for."""
     folder = folder.absolute()
-    _check_free(port)
-    with _alone(folder):
-        await _run(stations, history_days, port, folder, stop)
+    check_free(port)
+    with alone(folder):
+        settings = settings_in(folder, port)
+        fleet = fleet_of(folder, stations)
+        register(fleet, settings)
+        await carry(folder, settings, fleet, history_days, stop, lambda _: _ready(settings, stations))
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One demo in a folder; the system lets go when the process ends, however it ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,38 +66,38 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-async def _run(stations: int, history_days: float, port: int, folder: Path, stop: asyncio.Event) -> None:
-    settings = _settings(folder, port)
-    fleet = _fleet(folder, stations)
-    _register(fleet, settings)
+async def carry(
+    folder: Path, settings: Settings, fleet: Fleet, history_days: float, stop: asyncio.Event, ready: Ready
+) -> None:
+    """Broker, services and stations until `stop`; `ready` runs beside them and may end."""
     parts = _Parts()
     embedded = await broker.start(folder / "broker", settings.mqtt_url.port)
     try:
-        await _with_services(settings, fleet, history_days, stop, parts)
+        await _with_services(settings, fleet, history_days, stop, parts, ready)
     finally:
         await parts.end()
         await embedded.stop()
 
 
-def _fleet(folder: Path, stations: int) -> Fleet:
+def fleet_of(folder: Path, stations: int, weather: WeatherAt = weather_at) -> Fleet:
     """The stations of this folder. Raises Failure: counts and keys are lost with the file, so all of it begins anew."""
     try:
-        return Fleet(folder / "fleet.json", stations, aes)
+        return Fleet(folder / "fleet.json", stations, aes, weather)
     except FleetFileError as error:
         raise Failure(f"{error}; begin anew with another folder (--data), or delete all of {folder}") from None
 
 
 async def _with_services(
-    settings: Settings, fleet: Fleet, history_days: float, stop: asyncio.Event, parts: "_Parts"
+    settings: Settings, fleet: Fleet, history_days: float, stop: asyncio.Event, parts: "_Parts", ready: Ready
 ) -> None:
-    address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    address: Address = asyncio.get_running_loop().create_future()
     parts.add("gateway", services.gateway(settings, parts.stop, _nothing, address))
     parts.add("ingest", services.ingest(settings, parts.stop, _nothing))
     parts.add("api", services.api(settings, parts.stop, _nothing))
     sending = parts.add("stations", _stations(settings, fleet, history_days, address))
-    ready = parts.add("ready", _ready(settings, len(fleet.stations)))
+    said = parts.add("ready", ready(address))
     stopping = asyncio.create_task(stop.wait())
-    watched = {*parts.tasks.values(), stopping} - {ready}
+    watched = {*parts.tasks.values(), stopping} - {said}
     done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     for task in done - {stopping}:
@@ -99,9 +106,7 @@ async def _with_services(
     await asyncio.wait([sending], timeout=FINISH_S)
 
 
-async def _stations(
-    settings: Settings, fleet: Fleet, history_days: float, address: "asyncio.Future[tuple[str, int]]"
-) -> None:
+async def _stations(settings: Settings, fleet: Fleet, history_days: float, address: Address) -> None:
     air = Air(fleet.stations)
     await air.open(await address)
     url = settings.mqtt_url
@@ -127,13 +132,14 @@ async def _ready(settings: Settings, stations: int) -> None:
             task = progress.add_task("stations join and send …")
             while have < stations and (have == 0 or time.monotonic() < patience):
                 await asyncio.sleep(0.2)
-                have = await _with_values(client)
+                have = await with_values(client)
                 progress.update(task, description=f"stations join and send … {have} of {stations} have values")
     print(f"ready {base}", flush=True)
     print(f"  {have} stations; page {base}/ · API {base}/docs · Ctrl-C ends it", flush=True)
 
 
-async def _with_values(client: Any) -> int:
+async def with_values(client: httpx.AsyncClient) -> int:
+    """How many stations have a value."""
     try:
         answer = await client.get("/v1/latest")
         answer.raise_for_status()
@@ -161,7 +167,7 @@ class _Parts:
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
 
-def _register(fleet: Fleet, settings: Settings) -> None:
+def register(fleet: Fleet, settings: Settings) -> None:
     """The way every station comes in: as registry files."""
     registry = wiring.registry(settings, keys=True)
     stations = ["station,name,latitude,longitude,elevation_m,height_m,lcz,district"]
@@ -179,12 +185,12 @@ def _register(fleet: Fleet, settings: Settings) -> None:
     registry.engine.dispose()
 
 
-def _settings(folder: Path, port: int) -> Settings:
+def settings_in(folder: Path, port: int) -> Settings:
     """The services' settings, all inside the folder and on loopback; nothing comes from the environment."""
     settings = load({}, folder / "no-settings-file-here")
     return replace(
         settings,
-        mqtt_url=MqttUrl("127.0.0.1", _free_port()),
+        mqtt_url=MqttUrl("127.0.0.1", free_port()),
         mqtt_share=None,
         store=f"sqlite:///{folder / 'series.db'}",
         registry=f"sqlite:///{folder / 'registry.db'}",
@@ -194,12 +200,14 @@ def _settings(folder: Path, port: int) -> Settings:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody uses now, on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int) -> None:
+    """Raises Failure."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:

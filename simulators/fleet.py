@@ -20,7 +20,8 @@ from edge.lorawan.device import Device
 from schemas import topics
 from simulators.air import Air
 from simulators.city import Site, sites
-from simulators.station import Aes, Station, message
+from simulators.station import Aes, Station, WeatherAt, message
+from simulators.weather import weather_at
 
 JOIN_EUI = "70b3d57ed0000000"
 READINGS_IN_MESSAGE = 50  # fewer than the uplinks after which a device asks for an answer
@@ -46,9 +47,9 @@ class FleetFileError(Exception):
 class Fleet:
     """The stations, and the file that keeps their identity and state. Raises FleetFileError."""
 
-    def __init__(self, path: Path, count: int, aes: Aes) -> None:
+    def __init__(self, path: Path, count: int, aes: Aes, weather: WeatherAt = weather_at) -> None:
         self.path = path
-        self._aes = aes
+        self._aes, self._weather = aes, weather
         saved: dict[str, Any] = {"seed": secrets.randbits(31), "devices": {}}
         try:
             if path.exists():
@@ -80,7 +81,9 @@ class Fleet:
             radio = Device(self._aes, int(JOIN_EUI, 16), int(identity.dev_eui, 16), key, state.get("radio"))
             radio.link.dr = 3  # SF9
         counted = {name: state[name] for name in ("generation", "seq", "last_s") if name in state}
-        return Station(identity.device, identity.site, self.seed, radio, identity.dev_eui, **counted)
+        return Station(
+            identity.device, identity.site, self.seed, radio, identity.dev_eui, weather=self._weather, **counted
+        )
 
     def save(self) -> None:
         """On disk when it returns: a new file takes the place of the old one."""

@@ -11,10 +11,11 @@ from typing import Any
 from edge.lorawan.device import Device, Joined
 from schemas.wire import WireReading, encode
 from simulators.city import Site
-from simulators.weather import weather_at
+from simulators.weather import Place, Weather, weather_at
 
 READINGS_PORT = 1
 Aes = Callable[[bytes], Any]
+WeatherAt = Callable[[float, Place, int], Weather]
 
 
 @dataclass(slots=True)
@@ -29,11 +30,12 @@ class Station:
     generation: int = 1
     seq: int = 0
     last_s: int = 0
+    weather: WeatherAt = weather_at
     _previous: WireReading | None = field(default=None, repr=False)
 
     def measure(self, time_s: int) -> WireReading:
         """The next reading, at a moment in whole seconds."""
-        now = weather_at(time_s, self.site.place, self.seed)
+        now = self.weather(time_s, self.site.place, self.seed)
         values = {
             "air_temperature": now.air_temperature,
             "relative_humidity": now.relative_humidity,

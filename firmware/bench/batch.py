@@ -63,9 +63,11 @@ class Batch:
         """Those that are not done."""
         return [box for box in self.boxes if box.state not in GOOD]
 
-    def run(self, ports: Sequence[str], work: Work, show: Show, following: Next) -> list[Box]:
-        """Every open box once; all boxes afterwards. `following` is asked before a port gets its second box."""
-        self._show = show
+    def run(self, ports: Sequence[str], work: Work, show: Show, following: Next, at_once: int = 4) -> list[Box]:
+        """Every open box once; all boxes afterwards. `following` is asked before a port gets its second box; `at_once`:
+        what laptop and hub can bear.
+        """
+        self._show, self._turns = show, threading.Semaphore(at_once)
         places = list(dict.fromkeys([*(box.port for box in self.open if box.port), *ports]))
         free: queue.SimpleQueue[Box] = queue.SimpleQueue()
         own: dict[str, list[Box]] = {port: [] for port in places}
@@ -96,7 +98,8 @@ class Batch:
                 free.put(box)
                 return
             first = False
-            self._one(box, port, work)
+            with self._turns:
+                self._one(box, port, work)
 
     def _one(self, box: Box, port: str, work: Work) -> None:
         busy = replace(box, place=port, state=BUSY, reason="")

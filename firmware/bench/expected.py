@@ -6,13 +6,12 @@ kept. That holds for one version of the firmware; for another one its image has 
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firmware import image
 from firmware.bench.asking import Firmware
+from firmware.bench.compiled import compiled
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
 from firmware.contents import ImageError
@@ -38,9 +37,7 @@ def manifest(
     if firmware is None or config is None or firmware.version != own_version:
         return None
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            image.build(firmware.board, config, Path(scratch), firmware.version)
-            return _read(Path(scratch))
+        return compiled(firmware.board, config, firmware.version).manifest
     except (ImageError, OSError):
         return None
 

@@ -44,6 +44,7 @@ class Wish:
     erase: bool = False
     baud: int = FAST_BAUD
     also: tuple[str, ...] = ()
+    restart: bool = True  # at the end; else it stays at its prompt, for whoever goes on
 
 
 @dataclass
@@ -185,7 +186,8 @@ class Flasher:
                 check_files(repl, {**made.files, **back.files}, back.nvs)
                 repl.write(MAIN, made.main)
             self._shelf.write_journal(run.out.mac, replace(journal, step=DONE))
-            repl.reset()
+            if run.wish.restart:
+                repl.reset()
 
 
 class _Run:

@@ -5,7 +5,7 @@ The rule: each part is what its own command does, and can be done again; so is t
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firmware.bench.check import Check, Colour, label, worst
@@ -49,7 +49,7 @@ def install(
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Installed:  # fmt: skip
     """Raises BenchError; whatever happened, running it again goes on."""
-    flashed = laptop.flasher.flash(wish, told)
+    flashed = laptop.flasher.flash(replace(wish, restart=False), told)
     seconds = dict(flashed.seconds)
 
     def timed(step: str, since: float) -> None:
@@ -58,6 +58,7 @@ def install(
 
     with Repl(wish.port) as repl:
         begun = time.monotonic()
+        told(PROVISION, 0, 1)
         provisioned = provision(
             repl, laptop.registry, order, laptop.shelf.save, laptop.now(), lambda n, of: told(PROVISION, n, of)
         )
@@ -68,6 +69,7 @@ def install(
         seen = verification.run()
         timed(VERIFY, begun)
     begun = time.monotonic()
+    told(CLOUD, 0, 1)
     verification.await_cloud(lambda n, of: told(CLOUD, int(n), max(1, int(of))))
     timed(CLOUD, begun)
     return Installed(flashed, provisioned, seen, worst(seen.checks), _reason(seen.checks), seconds)

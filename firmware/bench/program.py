@@ -4,16 +4,13 @@ The rule: the whole is there and fits before a board is touched.
 """
 
 import json
-import tempfile
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from firmware import image
 from firmware.bench import images, partitions
 from firmware.bench.backup import MAIN
+from firmware.bench.compiled import compiled
 from firmware.bench.images import Folder, Pinned
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
@@ -49,20 +46,8 @@ class Program:
         return {*self.files, MAIN}
 
 
-_made: dict[tuple[Any, ...], Program] = {}
-_lock = threading.Lock()
-
-
 def make(board: str, config: bytes, folder: Folder, version: str, also: Iterable[str] = ()) -> Program:
-    """Compile and check it, once for all boxes of a kind. Raises WrongUse."""
-    key = (board, config, folder.path, version, tuple(also))
-    with _lock:
-        if key not in _made:
-            _made[key] = _make(board, config, folder, version, also)
-        return _made[key]
-
-
-def _make(board: str, config: bytes, folder: Folder, version: str, also: Iterable[str]) -> Program:
+    """Compile and check it. Raises WrongUse."""
     if board not in boards():
         raise WrongUse(
             say("board '%s' is none of %s", "die Karte '%s' gibt es nicht unter %s", board, ", ".join(boards()))
@@ -70,17 +55,15 @@ def _make(board: str, config: bytes, folder: Folder, version: str, also: Iterabl
     said = _object(config)
     pinned, blob = folder.image(board_pins(board).CHIP)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            made = image.build(board, said, Path(scratch), version, also)
-            files = {one.path: (Path(scratch) / "files" / one.path[1:]).read_bytes() for one in made.files}
+        made = compiled(board, said, version, also)
     except ImageError as error:
         raise WrongUse(str(error)) from None
+    files, told = dict(made.files), made.manifest
     main = files.pop(MAIN)
-    for package in made.packages:
+    for package in told["packages"]:
         files |= folder.package(package)
-    return Program(
-        board, made.chip, version, made.radio, pinned, blob, images.check(blob, made.chip, pinned.file), files, main
-    )
+    rows = images.check(blob, told["chip"], pinned.file)
+    return Program(board, told["chip"], version, told["radio"], pinned, blob, rows, files, main)
 
 
 def _object(text: bytes) -> dict[str, Any]:

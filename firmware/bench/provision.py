@@ -162,6 +162,4 @@ def _more(gone: str, board: Backup, kept: str, found: looking.Found, registry: R
             )
     if not found.alive:
         out.append(say("flash it: klimanetz device flash", "noch flashen: klimanetz device flash"))
-    elif plan.files:
-        out.append(say("check it: klimanetz device verify", "noch prüfen: klimanetz device verify"))
     return out

@@ -116,13 +116,21 @@ def _saved(shelf: Shelf, mark: Path, port: str, old: str, now: datetime, told: T
             if not known:
                 raise
         else:
-            if kept.device and kept.device != old:
-                raise WrongUse(
-                    say("the box at %s is %s, not %s", "die Kiste an %s ist %s, nicht %s", port, kept.device, old)
-                )
+            if kept.device != old:
+                raise WrongUse(_other(port, kept.device, old))
             known = str(shelf.save(kept))
     durable(mark, json.dumps({"old": old, "backup": known}).encode())
     return (Path(known), read(Path(known))) if known else None
+
+
+def _other(port: str, found: str, old: str) -> str:
+    return say(
+        "the box at %s is %s, not %s: are the ports the wrong way round? If the old box is dead, leave --old-port out",
+        "die Kiste an %s ist %s, nicht %s: Anschlüsse vertauscht? Ist die alte Kiste tot, --old-port weglassen",
+        port,
+        found or say("no device", "kein Gerät"),
+        old,
+    )
 
 
 def _begun(mark: Path) -> dict[str, str]:

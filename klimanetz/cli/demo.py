@@ -1,17 +1,13 @@
 """`klimanetz demo`: the whole chain on this machine."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 
 from klimanetz import wiring
+from klimanetz.cli.foreground import own_foreground
 from klimanetz.cli.services import until_signal
 from klimanetz.failure import wrong_use
 
@@ -37,25 +33,5 @@ def demo(
     if folder.exists() and not folder.is_dir():
         raise wrong_use(f"--data {data} is a file; name a folder")
     wiring.logging_to_stderr(logging.INFO if verbose else logging.WARNING)
-    with _own_foreground():
+    with own_foreground():
         asyncio.run(until_signal(lambda stop: whole_chain.run(stations, history, port, folder, stop)))
-
-
-@contextlib.contextmanager
-def _own_foreground() -> Iterator[None]:
-    """Under `make` on a terminal: let Ctrl-C reach the demo alone, or make would report it as an error of its own."""
-    if "MAKELEVEL" not in os.environ or os.name != "posix" or not sys.stdin.isatty():
-        yield
-        return
-    terminal, before = sys.stdin.fileno(), os.getpgrp()
-    if os.tcgetpgrp(terminal) != before:
-        yield
-        return
-    quiet = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    os.setpgid(0, 0)
-    os.tcsetpgrp(terminal, os.getpgrp())
-    try:
-        yield
-    finally:
-        os.tcsetpgrp(terminal, before)
-        signal.signal(signal.SIGTTOU, quiet)

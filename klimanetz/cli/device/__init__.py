@@ -8,6 +8,7 @@ import typer
 
 from firmware.bench.words import say
 from klimanetz.cli.device import (
+    demo,
     flashing,
     installing,
     keeping,
@@ -45,5 +46,6 @@ app.command("label", epilog=papers.LABEL_EXAMPLE)(papers.label)
 app.command("verify", epilog=verifying.VERIFY_EXAMPLE, help=verifying.HELP)(verifying.verify)
 app.command("monitor", epilog=monitoring.MONITOR_EXAMPLE, help=monitoring.HELP)(monitoring.monitor)
 app.add_typer(protocols.app, name="protocol")
+app.command("demo", epilog=demo.DEMO_EXAMPLE, help=demo.DEMO_HELP)(demo.demo)
 app.command("image", epilog=making.IMAGE_EXAMPLE)(making.build_image)
 app.command("energy", epilog=making.ENERGY_EXAMPLE)(making.show_energy)

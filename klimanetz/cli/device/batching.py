@@ -37,7 +37,7 @@ STYLES = {GREEN: "green", YELLOW: "yellow", RED: "bold red", BUSY: "bold", WAITI
 
 def run(
     file: Path, port: str, config: Path | None, board: str, manifest: Path | None, technician: str, no_radio: bool,
-    cloud_wait: int, images: Path | None, shelf: Path, as_json: bool,
+    cloud_wait: int, at_once: int, images: Path | None, shelf: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """All boxes of the file that are not done yet. Exits with 1 where one is red or waits."""
     rows = {row.device.device: row for row in rows_of(file, as_json)}
@@ -58,7 +58,7 @@ def run(
     batch = Batch([Box(name, row.port) for name, row in rows.items()], path_of(shelf, text_of(file)))
     console = Console(highlight=False, stderr=True, quiet=as_json)
     with _Shown(console) as shown:
-        boxes = batch.run(ports, worker.work, shown.show, shown.following)
+        boxes = batch.run(ports, worker.work, shown.show, shown.following, at_once)
     _say(boxes, as_json)
     raise typer.Exit(0 if all(box.state in (GREEN, YELLOW) for box in boxes) else 1)
 

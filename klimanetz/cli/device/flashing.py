@@ -163,13 +163,21 @@ def flash(
     technician: Technician = "",
     no_radio: NoRadio = False,
     cloud_wait: CloudWait = 60,
+    at_once: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help=say("Boxes of a batch at the same time.", "Kisten einer Reihe zur gleichen Zeit.")
+        ),
+    ] = 4,
     images: Images = None,
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
     """…"""
     if batch is not None:
-        batching.run(batch, port, config, board, manifest, technician, no_radio, cloud_wait, images, shelf, as_json)
+        batching.run(
+            batch, port, config, board, manifest, technician, no_radio, cloud_wait, at_once, images, shelf, as_json
+        )
     from firmware.bench import images as pinned
     from firmware.bench.flashing import Flasher, Wish
     from firmware.bench.shelf import Shelf as Shelves

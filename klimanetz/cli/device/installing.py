@@ -82,12 +82,12 @@ def install(
     order = order_of(device, row, station, height, config, as_json)
     wish = Wish(port_or_only(port), board or (order.row.board if order.row else ""), order.config)
     wanted = Wanted(__version__, None, station, "", not no_radio, cloud_wait_s=cloud_wait)
-    with _screen(as_json) as (screen, lines):
+    with on_screen(as_json) as (screen, lines):
         done = work(laptop, wish, order, wanted, screen.told, lines.line)
     told, file = recorded(
         done.seen, begun, Place(technician, height, shield), signing_key(shelf), shelf / "protocols", not as_json
     )
-    _say(done, {"protocol": str(file), **told}, as_json)
+    say_installed(done, {"protocol": str(file), **told}, as_json)
     raise typer.Exit(1 if done.colour == "red" else 0)
 
 
@@ -125,7 +125,7 @@ def replace(
     order = order_of(device, row, station, height, config, as_json)
     wish = Wish(port_or_only(port), board or (order.row.board if order.row else ""), order.config)
     wanted = Wanted(__version__, None, station, "", not no_radio, cloud_wait_s=cloud_wait)
-    with _screen(as_json) as (screen, lines):
+    with on_screen(as_json) as (screen, lines):
         done = exchange(laptop, Change(old, station, old_port), wish, order, wanted, screen.told, lines.line)
     told, file = recorded(
         done.installed.seen,
@@ -137,7 +137,7 @@ def replace(
     )
     rescued = _rescued(done.backup) if done.unsent else 0
     swapped = {"old": done.old, "station": done.station, "backup": done.backup, "unsent": done.unsent}
-    _say(done.installed, {"protocol": str(file), **told, **swapped, "rescued": rescued}, as_json)
+    say_installed(done.installed, {"protocol": str(file), **told, **swapped, "rescued": rescued}, as_json)
     if not as_json:
         _say_swap(done.old, done.station, done.unsent, rescued, done.backup)
     raise typer.Exit(1 if done.installed.colour == "red" else 0)
@@ -193,7 +193,8 @@ def signing_key(shelf: Path) -> Any:
 
 
 @contextmanager
-def _screen(as_json: bool) -> Iterator[tuple[Screen, Lines]]:
+def on_screen(as_json: bool) -> Iterator[tuple[Screen, Lines]]:
+    """Where steps and checks are shown."""
     console = Console(highlight=False, stderr=True, quiet=as_json)
     with Screen(console) as screen:
         yield screen, Lines(as_json, console)
@@ -214,7 +215,8 @@ def _rescued(backup: str) -> int:
         return 0
 
 
-def _say(done: "Installed", told: dict[str, Any], as_json: bool) -> None:
+def say_installed(done: "Installed", told: dict[str, Any], as_json: bool) -> None:
+    """How it went, and how long each step took."""
     if as_json:
         print(json.dumps(told | {"seconds": done.seconds, "provisioned": asdict(done.provisioned)}, ensure_ascii=False))
         return

@@ -91,7 +91,9 @@ def provision(
     )
     if done.station:
         console.print(say("It stands at %s from now.", "Ab jetzt steht es an %s.", done.station))
-    for sentence in done.next:
+    # What `install` does by itself is said here only.
+    check = say("check it: klimanetz device verify", "noch prüfen: klimanetz device verify")
+    for sentence in (*done.next, *((check,) if done.written else ())):
         console.print(say("Next: %s", "Weiter: %s", sentence), soft_wrap=True)
 
 

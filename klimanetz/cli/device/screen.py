@@ -64,7 +64,7 @@ class Screen:
         self._bars.update(self._tasks[step], completed=done, total=of)
 
     def _line(self, step: str, done: int, of: int) -> None:
-        if done == 0:
-            self._began.setdefault(step, time.monotonic())
-        elif (done, of) == (1, 1):
-            self.console.print(f"  {name_of(step):<24} {time.monotonic() - self._began[step]:5.1f} s")
+        began = self._began.setdefault(step, time.monotonic())
+        if (done, of) == (1, 1):
+            self.console.print(f"  {name_of(step):<24} {time.monotonic() - began:5.1f} s")
+            del self._began[step]

@@ -1,21 +1,18 @@
 """A laptop for the tests of the bench: its shelf, a folder of images for every chip, and what a station is configured to.
 
-The images are the doubles' stand-ins for MicroPython's builds; sums are recorded as `klimanetz device fetch` does.
+The images are stand-ins (klimanetz/stand_in_images.py).
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from firmware import image as device_image
 from firmware.bench import images
 from firmware.bench.flashing import Flasher, Wish
-from firmware.bench.images import Folder, Package, Pinned
 from firmware.bench.shelf import Shelf
-from simulators.bench import image as stand_in
+from klimanetz.stand_in_images import fill
 
 VERSION = "1.2.3"
 CONFIG: dict[str, Any] = {
@@ -27,7 +24,6 @@ IDENTITY = {
     "app_key": "000102030405060708090a0b0c0d0e0f",
 }  # fmt: skip
 PARTS = [{"chip": "sht4x", "bus": "i2c0", "address": 68}, {"chip": "battery", "pin": 1, "divider": 4.9}]
-DRIVER = b"# stands for the radio's driver\n"
 
 
 class Laptop:
@@ -37,20 +33,7 @@ class Laptop:
         self.folder = folder
         self.shelf = Shelf(folder / "shelf")
         self.images = folder / "shelf" / "images"
-        self.images.mkdir(parents=True, exist_ok=True)
-        pinned = []
-        for chip in chips:
-            data = stand_in.build(chip, flash_mb)
-            (self.images / f"{chip}.bin").write_bytes(data)
-            pinned.append(Pinned(chip, "v1.29.0", f"{chip}.bin", hashlib.sha256(data).hexdigest(), "stand-in"))
-        packages = [self._package(*one) for one in (device_image.LORA_SYNC, *device_image.LORA_PACKAGES.values())]
-        images.record(Folder(self.images, pinned, packages))
-
-    def _package(self, name: str, version: str) -> Package:
-        place = self.images / "packages" / f"{name}@{version}"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{name}.py").write_bytes(DRIVER)
-        return Package(name, version, {f"{name}.py": hashlib.sha256(DRIVER).hexdigest()})
+        fill(self.images, flash_mb, chips)
 
     @property
     def flasher(self) -> Flasher:

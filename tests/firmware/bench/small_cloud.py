@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ import uvicorn
 from cloud.api.app import create_app
 from cloud.registry import imports
 from cloud.registry.changes import RegistryChanges
+from cloud.registry.registry import Registry
+from klimanetz.seal import Seal
 from klimanetz.wiring import Delivery
+from schemas.models import Device
 from tests.cloud.ingest_parts import Parts, make, message
 from tests.firmware.gateway_core import GatewayCore
 from tests.gateway.helpers import DEV_EUI, EUI, JOIN_EUI, otaa
@@ -25,20 +28,21 @@ KEY = "kn_bench"
 class SmallCloud:
     """`url`, `core` (a gateway's: `air` for a board), and what is to be said by others: `say`."""
 
-    def __init__(self, folder: Path, device: str, elevation_m: float) -> None:
+    def __init__(self, folder: Path, device: str, elevation_m: float, more: Sequence[Device], scope: str) -> None:
         self.parts: Parts = make(folder)
+        self.registry = Registry(self.parts.registry.engine, lambda: int(time.time() * 1000), 0, Seal("secret"))
         self._lock = threading.Lock()
         self.deaf = False  # the cloud takes nothing in
-        rows = [f"s{n},S{n},51.48{n},11.97,{elevation_m},2.0,passiv" for n in range(4)]
+        rows = [f"s{n},S{n},51.4{n:03},11.97,{elevation_m},2.0,passiv" for n in range(4 + len(more))]
         head = "station,name,latitude,longitude,elevation_m,height_m,shield\n"
-        imports.import_stations(self.parts.registry, (head + "\n".join(rows)).encode())
+        imports.import_stations(self.registry, (head + "\n".join(rows)).encode())
         listed = (
             f"device,station,activation,dev_eui,join_eui,app_key\n{device},s0,otaa,{DEV_EUI},{JOIN_EUI},{'00' * 16}\n"
         )
         others = "".join(f"other-{n},s{n},mqtt,,,\n" for n in range(1, 4))
-        imports.import_devices(self.parts.registry, (listed + others).encode())
-        self.parts.registry.add_key(KEY, "read", None)
-        self.core = GatewayCore(folder / "gateway", otaa(device), on_readings=self._on_readings)
+        imports.import_devices(self.registry, (listed + others).encode())
+        self.registry.add_key(KEY, scope, None)
+        self.core = GatewayCore(folder / "gateway", otaa(device), *more, on_readings=self._on_readings)
         self.url = ""
 
     @property
@@ -61,13 +65,17 @@ class SmallCloud:
 
 
 @contextmanager
-def small_cloud(folder: Path, device: str, elevation_m: float = 100.0) -> Iterator[SmallCloud]:
-    """It runs until the block ends."""
+def small_cloud(
+    folder: Path, device: str, elevation_m: float = 100.0, more: Sequence[Device] = (), scope: str = "read"
+) -> Iterator[SmallCloud]:
+    """It runs until the block ends. `more`: devices that the gateway hears, each with a station for it (s4, s5 …); `scope`:
+    of the API key.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    cloud = SmallCloud(folder, device, elevation_m)
+    cloud = SmallCloud(folder, device, elevation_m, more, scope)
     app = create_app(
-        cloud.parts.store, cloud.parts.registry, delivery=Delivery(cloud.parts.ledger, cloud.parts.registry),
-        changes=RegistryChanges(cloud.parts.registry),
+        cloud.parts.store, cloud.registry, delivery=Delivery(cloud.parts.ledger, cloud.registry),
+        changes=RegistryChanges(cloud.registry),
     )  # fmt: skip
     listening = socket.create_server(("127.0.0.1", 0))
     cloud.url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench.backup import MAIN, Backup
+from firmware.bench.backup import Backup
 from firmware.bench.flashing import Wish
-from firmware.bench.repl import Repl
 from firmware.bench.trouble import BenchError
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import PARTS, Laptop
-from tests.firmware.bench.test_flashing import has_all_of, lived, looked
+from tests.firmware.bench.on_flash import stored
+from tests.firmware.bench.test_flashing import has_all_of, lived
 
 POINTS, BOARDS = 50, 5
 
@@ -44,13 +44,11 @@ class Case:
         return said
 
     def holds(self, before: Backup) -> None:
-        try:
-            repl = Repl(self.board.port)
-        except BenchError as error:
-            raise AssertionError(f"{error}: {self.board.mode}, {self.board.log[-600:]}") from error
-        with repl:
-            has_all_of(looked(repl), before)
-            assert MAIN in repl.files()
+        self.board.unplug()
+        after, whole = stored(self.board.folder / "flash.bin")
+        assert whole
+        has_all_of(after, before)
+        self.board.plug()
 
 
 @pytest.mark.timeout(280)
