@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from firmware.bench import expected
+from firmware.bench.asking import Firmware
 from firmware.bench.check import Check
 from firmware.bench.manifest import Manifest, read, write
 from firmware.bench.repl import Repl
-from firmware.bench.trouble import CableOut
+from firmware.bench.trouble import CableOut, WrongUse
 from firmware.bench.verifying import Verification, Wanted
 from simulators.bench.board import SimulatedBoard
 from simulators.board.truth import truth
@@ -194,6 +196,18 @@ def test_a_board_that_was_stopped_again_and_again_keeps_its_new_configuration(bo
         repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_i32('trials', 3)\n_n.commit()")
         repl.reset()
     board_runs_on(board, since)
+
+
+def test_an_image_that_nobody_kept_is_made_again_from_the_boards_configuration(
+    folder: Path, board: SimulatedBoard
+) -> None:
+    firmware = Firmware("heltec_v3", VERSION)
+    again = expected.manifest(None, firmware, SLOW, VERSION)
+    assert expected.digest(again) == expected.digest(expected.manifest(folder / "image", None, None, ""))
+    assert expected.manifest(None, firmware, SLOW, "9.9.9") is None, "another version makes other bytes"
+    assert expected.manifest(None, firmware, {"radio": "smoke"}, VERSION) is None
+    with pytest.raises(WrongUse, match="is no image of ours"):
+        expected.manifest(folder, firmware, SLOW, VERSION)
 
 
 def test_a_board_without_a_program_is_told_so(tmp_path: Path, micropython: str) -> None:
