@@ -34,6 +34,20 @@ _RAW = b"raw REPL; CTRL-B to exit\r\n"
 _NO_PROGRAM = (b"invalid header", b"waiting for download")  # the chip's ROM: there is nothing to wait for
 _SOFT_RESET_S = 10.0
 _WINDOW_BITS = 10
+# Each start that the bench has stopped counts against a new configuration (firmware/device/settings.py): not for that.
+_RESTART = """
+import time, machine
+try:
+ import esp32
+ _n = esp32.NVS('klimanetz')
+ if _n.get_i32('trials'):
+  _n.set_i32('trials', 0)
+  _n.commit()
+except Exception:
+ pass
+time.sleep_ms(100)
+machine.reset()
+"""
 _RESET_S = 0.1
 _BOOT_S = 8.0  # from reset until the firmware can be interrupted
 # Runs on the board; names begin with _k so that they meet nobody else's.
@@ -236,7 +250,7 @@ class Repl:
         """Start the board anew, as after a press of its button; the port is given back."""
         with contextlib.suppress(BenchError):
             try:
-                self._transport.exec_raw_no_follow("import time, machine\ntime.sleep_ms(100)\nmachine.reset()")
+                self._transport.exec_raw_no_follow(_RESTART)
             except (TransportError, OSError, serial.SerialException) as lost:
                 raise serial_trouble.lost(self.port, lost) from None
         self.close()
