@@ -21,6 +21,7 @@ class Desk:
     def __init__(self, outbox, clock, boot, now_ms, configure, status, kept=None, status_every_ms=86400000):
         kept = kept or {}
         self._outbox, self._clock, self._boot = outbox, clock, boot
+        self.tell = _untold  # (what, **facts): for whoever looks on
         self.now_ms = now_ms
         self._configure, self._status = configure, status
         self._sent = Ranges(kept.get("sent", ()), 16)  # of the generation that counts
@@ -95,6 +96,7 @@ class Desk:
     def acked(self, ranges):
         """[(generation, first, last)] are stored for good. What was sent before them and is not among them is a gap."""
         self._outbox.acked(ranges)
+        self.tell("stored", ranges=ranges)
         self._acked_ms = self.now_ms()
         highest = max([last for generation, _, last in ranges if generation == self._generation], default=-1)
         if highest >= 0:
@@ -129,6 +131,7 @@ class Desk:
 
     def fault(self, code, detail="", where="radio"):
         """Something about the radio or the time that has happened, and that the next status should say."""
+        self.tell("fault", where=where, code=code, detail=detail)
         one = (code, detail[:32], where)
         if one not in self.radio_faults:
             self.radio_faults = (self.radio_faults + [one])[-FAULTS_MAX:]
@@ -151,6 +154,10 @@ class Desk:
         self._status_ms, self._told = self.now_ms(), self._about
         self._answer = None
         self.radio_faults = []
+
+
+def _untold(what, **facts):
+    pass
 
 
 def _with(reading, time_s, age_s, source, uncertainty_s):

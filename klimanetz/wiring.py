@@ -116,7 +116,8 @@ class Delivery:
         if row is None:
             if device not in self.registry.snapshot().devices:
                 return None
-            row = {"device": device, "received": 0, "duplicates": 0, "late": 0, "missing": 0, "gaps": []}
+            counts = {"received": 0, "duplicates": 0, "late": 0, "missing": 0}
+            row = {"device": device, **counts, "gaps": [], "stored": []}
         first, last = row.pop("first_ms", None), row.pop("last_ms", None)
         times = {"first": utc_text_ms(first) if first else None, "last": utc_text_ms(last) if last else None}
         return {**row, **times}

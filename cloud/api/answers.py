@@ -125,6 +125,9 @@ class Delivery(BaseModel):
     late: Count
     missing: Annotated[Count, Field(description="Sequence numbers between two that arrived")]
     gaps: list[Gap]
+    stored: Annotated[
+        list[tuple[Count, Count, Count]], Field(description="(generation, first, last) of what is stored for good")
+    ]
     first: Annotated[datetime | None, Field(description="Time of the first reading")]
     last: Annotated[datetime | None, Field(description="Time of the newest reading")]
 
@@ -232,6 +235,30 @@ class DeviceRowShown(BaseModel):
 
 
 class Deployments(BaseModel):
+    deployments: list[DeploymentRow]
+
+
+Secret = Annotated[str | None, Field(description="Hexadecimal; null where it is not known here")]
+
+
+class StationRowShown(StationRow):
+    """As its row of stations.csv."""
+
+    station: StationName
+    private: Annotated[Literal["yes", ""], Field(description="Tell the place to about a kilometre only")]  # type: ignore[assignment]
+
+
+class DeviceRowWithKeys(DeviceRowShown):
+    """As its row of devices.csv."""
+
+    app_key: Secret
+    nwk_skey: Secret
+    app_skey: Secret
+
+
+class WholeRegistry(BaseModel):
+    stations: list[StationRowShown]
+    devices: list[DeviceRowWithKeys]
     deployments: list[DeploymentRow]
 
 

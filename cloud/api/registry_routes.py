@@ -1,7 +1,8 @@
 """The registry from elsewhere: `PUT` a station or a device, `POST` a deployment, with the columns of the files.
 
-Sending the same again changes nothing and says so. Keys go in and never come out. `If-Match` with the `ETag` of an
-answer here takes a change only if nobody has changed the registry since.
+Sending the same again changes nothing and says so. Keys go in, and come out on one route only, to a key of the scope
+admin: for a technician's trip without a network. `If-Match` with the `ETag` of an answer here takes a change only if
+nobody has changed the registry since.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["registry"])
     may_read = [Depends(needs_key(services, "read")), Depends(known_query)]
     may_write = [Depends(needs_key(services, "write")), Depends(known_query)]
+    may_see_keys = [Depends(needs_key(services, "admin")), Depends(known_query)]
 
     @router.put("/stations/{station}", summary="Add or change a station", response_model=answers.Registered,
                 dependencies=may_write, responses=_BOTH, openapi_extra=_body(answers.StationRow, STATION))  # fmt: skip
@@ -109,6 +111,19 @@ def routes(services: Services, changes: RegistryChanges) -> APIRouter:
         """As rows of deployments.csv, by time; without `from` the beginning is not known."""
         tag = _tag(services)
         body = orjson.dumps({"deployments": changes.deployments(device)})
+        return Response(body, headers=tag, media_type="application/json")
+
+    @router.get("/registry", summary="Stations, devices with their keys, and deployments",
+                response_model=answers.WholeRegistry, dependencies=may_see_keys)  # fmt: skip
+    def registry(
+        device: Annotated[
+            str | None, Query(description="Only these, separated by commas", examples=["kn-0007,kn-0008"])
+        ] = None,
+    ) -> Response:
+        """As rows of the three files, for a trip without a network. With `device` also only its deployments."""
+        tag = _tag(services)
+        names = None if device is None else {name.strip() for name in device.split(",")}
+        body = orjson.dumps(changes.with_keys(names))
         return Response(body, headers=tag, media_type="application/json")
 
     return router

@@ -224,9 +224,16 @@ class Ledger:
             for (_, generation), intervals in sorted(streams.items())
             for first, last in intervals.gaps()
         ]
+        stored = [(generation, *span) for (_, generation), some in sorted(streams.items()) for span in some]
         missing = sum(gap["count"] for gap in gaps if isinstance(gap["count"], int))
         counts = {str(name): value for name, value in row.items()}
-        return {**counts, "duplicates": row["duplicates"] + duplicates, "missing": missing, "gaps": gaps}
+        return {
+            **counts,
+            "duplicates": row["duplicates"] + duplicates,
+            "missing": missing,
+            "gaps": gaps,
+            "stored": stored,
+        }
 
 
 def _whole(connection: Connection, device: str) -> dict[Stream, Intervals]:

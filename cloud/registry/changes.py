@@ -1,12 +1,13 @@
 """The registry changed a row at a time, as JSON: the same checks and the same words as for a file of one row.
 
 A row becomes a file and goes through `imports`, so what a column means is said in one place. The rule of files holds: a
-member that is not there changes nothing, null or an empty text clears, keys are only ever replaced and never shown.
+member that is not there changes nothing, null or an empty text clears, keys are only ever replaced, and shown by
+`with_keys` alone.
 """
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,6 +75,18 @@ class RegistryChanges:
     def deployments(self, device: str) -> list[Row]:
         """Where a device stood, by time."""
         return [row for row in exports.deployment_rows(self.registry) if row["device"] == device]
+
+    def with_keys(self, devices: Container[str] | None = None) -> dict[str, list[Row]]:
+        """Every station, and all devices or these with their keys and where they stood, as their files have it."""
+        return {
+            "stations": exports.station_rows(self.registry),
+            "devices": [
+                row for row in exports.device_rows(self.registry) if devices is None or row["device"] in devices
+            ],
+            "deployments": [
+                row for row in exports.deployment_rows(self.registry) if devices is None or row["device"] in devices
+            ],
+        }
 
     def _take(self, take: Callable[..., Imported], row: Mapping[str, Any], revision: int | None) -> Written:
         try:

@@ -5,7 +5,6 @@ put back, compare, and last of all the main program. A board without that never 
 counts; with it the board's own does (shelf.py). So it can be interrupted anywhere and run again.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +44,7 @@ class Wish:
     erase: bool = False
     baud: int = FAST_BAUD
     also: tuple[str, ...] = ()
+    restart: bool = True  # at the end; else it stays at its prompt, for whoever goes on
 
 
 @dataclass
@@ -92,10 +92,10 @@ class Flasher:
             run.about(made, back)
             run.out.resumed = journal.step in OPEN
             journal = replace(journal, board=made.board, micropython=made.micropython.sha256, new_identity=other)
-            self._write(rom, made, back, journal, found, run)
+            erased = self._write(rom, made, back, journal, found, run)
             with run.step(START):
                 rom.restart()
-        self._fill(made, back, journal, run)
+        self._fill(made, back, journal, found is not None and found.alive and not erased, run)
         return run.out
 
     def _saved(
@@ -108,6 +108,8 @@ class Flasher:
         if found is not None:
             raw, at = looking.nvs_by_rom(rom)
             kept = replace(found.backup, mac=rom.mac, nvs_raw=raw, nvs_at=at)
+            if looking.ran_on(rom, kept):  # it started on the way into its loader, and measured
+                kept = replace(looking.by_rom(rom, self._now(), told), board=kept.board, nvs={})
         else:
             kept = looking.by_rom(rom, self._now(), told)
             if kept.nvs_raw and not kept.files and not wish.new_identity:
@@ -145,27 +147,34 @@ class Flasher:
             )
         return program.make(board, config, self._images, self._version, wish.also)
 
-    def _write(self, rom: Rom, made: Program, back: Backup, journal: Journal, found: Found | None, run: "_Run") -> None:
-        """MicroPython and NVS on flash; from here on the laptop's copy counts."""
-        offset, blob = made.micropython.offset, made.blob
-        same = rom.md5(offset, len(blob)) == hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    def _write(self, rom: Rom, made: Program, back: Backup, journal: Journal, found: Found | None, run: "_Run") -> bool:
+        """MicroPython and NVS on flash; from here on the laptop's copy counts. False where nothing had to be erased."""
         self._shelf.write_journal(rom.mac, replace(journal, step=ERASING))
-        if same and found is not None and not run.wish.erase and not journal.new_identity:
-            return
+        again = run.wish.erase or journal.new_identity
+        if found is not None and not again and all(rom.holds(at, data) for at, data in made.parts()):
+            return False
         with run.step(ERASE):
             rom.erase()
-        parts = [(offset, blob)]
         place = partitions.nvs(made.rows)
-        if place is not None and (place.offset, place.size) == (back.nvs_at, len(back.nvs_raw)):
-            parts.append((back.nvs_at, back.nvs_raw))
+        fits = place is not None and (place.offset, place.size) == (back.nvs_at, len(back.nvs_raw))
         with run.step(WRITE) as told:
-            rom.write(parts, told)
+            rom.write([*made.parts(), *([(back.nvs_at, back.nvs_raw)] if fits else [])], told)
         self._shelf.write_journal(rom.mac, replace(journal, step=WRITTEN))
+        return True
 
-    def _fill(self, made: Program, back: Backup, journal: Journal, run: "_Run") -> None:
+    def _fill(self, made: Program, back: Backup, journal: Journal, ran: bool, run: "_Run") -> None:
+        """All files, and the main program last. `ran`: the board has its own state and may have added to it since."""
         with run.step(START):
             repl = _after_restart(run.wish.port)
         with repl:
+            if ran:
+                with run.step(SAVE) as told:
+                    back = replace(looking.by_repl(repl, self._now(), told).backup, mac=run.out.mac)
+                journal = replace(journal, backup=self._shelf.save(back).name, step=WRITTEN)
+                self._shelf.write_journal(run.out.mac, journal)
+                if run.wish.config:
+                    back = replace(back, files={**back.files, CONFIG: run.wish.config})
+                run.about(made, back)
             repl.remove(MAIN)  # until the end it must not start by itself
             with run.step(COPY) as told:
                 clear(repl, made.names)
@@ -177,7 +186,8 @@ class Flasher:
                 check_files(repl, {**made.files, **back.files}, back.nvs)
                 repl.write(MAIN, made.main)
             self._shelf.write_journal(run.out.mac, replace(journal, step=DONE))
-            repl.reset()
+            if run.wish.restart:
+                repl.reset()
 
 
 class _Run:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from littlefs import LittleFS, LittleFSError
+from littlefs import LittleFS, LittleFSError, UserContext
 
 from firmware.bench import partitions, serial_trouble
 from firmware.bench.backup import MAIN, Backup, nvs_keys
@@ -41,6 +41,7 @@ _WHO = (
     "(lambda s: ('.'.join([str(n) for n in s[1][:3]]), getattr(s, '_machine', '')))(__import__('sys').implementation)"
 )
 Told = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def by_repl(repl: Repl, now: datetime, told: Told | None = None) -> Found:
     main = repl.read(MAIN) if MAIN in sizes else None
     board, version = _board_of(main)
     files: dict[str, bytes] = {}
-    wanted = {path: size for path, size in sizes.items() if not path.startswith(PROGRAM) and not path.endswith(".new")}
+    wanted = _data(sizes)
     done, of = 0, sum(wanted.values())
     for path, size in sorted(wanted.items()):
         data = repl.read(path)
@@ -102,11 +103,20 @@ def by_rom(rom: Rom, now: datetime, told: Told | None = None) -> Backup:
     files: dict[str, bytes] = {}
     place = partitions.file_system(rows, rom.flash_bytes)
     if place is not None and place.size % SECTOR == 0 and not rom.is_blank(place.offset, 2 * SECTOR):
-        files = files_in(rom.read(place.offset, place.size, told))
+        files = files_in(_Flash(rom, place.offset, told), place.size // SECTOR)
     raw, at = nvs_by_rom(rom, rows)
     board, _ = _board_of(files.get(MAIN))
-    kept = {path: data for path, data in files.items() if not path.startswith(PROGRAM) and not path.endswith(".new")}
-    return Backup(rom.mac, stamp(now), board, kept, {}, raw, at)
+    return Backup(rom.mac, stamp(now), board, _data(files), {}, raw, at)
+
+
+def ran_on(rom: Rom, backup: Backup) -> bool:
+    """Whether the board's data files are others than in the backup that was taken a moment ago over its prompt."""
+    rows = partitions.parse(rom.read(partitions.TABLE_AT, partitions.TABLE_BYTES))
+    place = partitions.file_system(rows, rom.flash_bytes)
+    if place is None or rom.is_blank(place.offset, 2 * SECTOR):
+        return False
+    sizes = sizes_in(_Flash(rom, place.offset, None), place.size // SECTOR)
+    return bool(sizes) and _data(sizes) != {path: len(data) for path, data in backup.files.items()}
 
 
 def nvs_by_rom(rom: Rom, rows: list[partitions.Partition] | None = None) -> tuple[bytes, int]:
@@ -119,21 +129,61 @@ def nvs_by_rom(rom: Rom, rows: list[partitions.Partition] | None = None) -> tupl
     return rom.read(place.offset, place.size), place.offset
 
 
-def files_in(raw: bytes) -> dict[str, bytes]:
-    """Path -> bytes of a littlefs; what of it can be read."""
-    system = LittleFS(block_size=SECTOR, block_count=len(raw) // SECTOR, mount=False)
-    system.context.buffer[:] = raw
-    files: dict[str, bytes] = {}
+class _Flash(UserContext):
+    """A file system on the board's flash: only what is asked for comes over the cable, each block once."""
+
+    def __init__(self, rom: Rom, offset: int, told: Told | None) -> None:
+        super().__init__(0)
+        self._rom, self._offset, self._told = rom, offset, told
+        self._blocks: dict[int, bytes] = {}
+        self.lost: BenchError | None = None
+
+    def read(self, cfg: Any, block: int, off: int, size: int) -> bytearray:
+        if block not in self._blocks:
+            try:
+                self._blocks[block] = self._rom.read(self._offset + block * SECTOR, SECTOR)
+            except BenchError as error:  # littlefs's own code lets no exception through
+                self.lost = self.lost or error
+                return bytearray(size)
+            if self._told:
+                self._told(len(self._blocks), len(self._blocks) + 1)
+        return bytearray(self._blocks[block][off : off + size])
+
+
+def files_in(flash: _Flash, blocks: int) -> dict[str, bytes]:
+    """Path -> bytes of a littlefs; what of it can be read. Raises BenchError where the cable is out."""
+
+    def whole(system: LittleFS, path: str) -> bytes:
+        with system.open(path, "rb") as file:
+            return bytes(file.read())
+
+    return _each(flash, blocks, whole)
+
+
+def sizes_in(flash: _Flash, blocks: int) -> dict[str, int]:
+    """Path -> bytes of its length."""
+    return _each(flash, blocks, lambda system, path: int(system.stat(path).size))
+
+
+def _each(flash: _Flash, blocks: int, what: Callable[[LittleFS, str], T]) -> dict[str, T]:
+    system = LittleFS(flash, block_size=SECTOR, block_count=blocks, mount=False)
+    out: dict[str, T] = {}
     try:
         system.mount()
         for folder, _, names in system.walk("/"):
             for name in names:
                 path = f"{folder.rstrip('/')}/{name}"
-                with system.open(path, "rb") as file:
-                    files[path] = file.read()
+                out[path] = what(system, path)
     except LittleFSError:
         pass  # it is damaged from here on; what came before is ours
-    return files
+    if flash.lost:
+        raise flash.lost
+    return out
+
+
+def _data(files: dict[str, T]) -> dict[str, T]:
+    """Without the program, and without what was not written to its end."""
+    return {path: one for path, one in files.items() if not path.startswith(PROGRAM) and not path.endswith(".new")}
 
 
 def _board_of(main: bytes | None) -> tuple[str, str]:

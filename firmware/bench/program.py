@@ -4,15 +4,13 @@ The rule: the whole is there and fits before a board is touched.
 """
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from firmware import image
 from firmware.bench import images, partitions
 from firmware.bench.backup import MAIN
+from firmware.bench.compiled import compiled
 from firmware.bench.images import Folder, Pinned
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
@@ -36,6 +34,13 @@ class Program:
     files: Mapping[str, bytes]
     main: bytes
 
+    def parts(self) -> list[tuple[int, bytes]]:
+        """[(offset, bytes)] of MicroPython, without the place of the counters that lies within its image."""
+        at, end = self.micropython.offset, self.micropython.offset + len(self.blob)
+        hole = partitions.nvs(self.rows)
+        spans = [(at, hole.offset), (hole.offset + hole.size, end)] if hole and at < hole.offset < end else [(at, end)]
+        return [(first, self.blob[first - at : last - at]) for first, last in spans if first < last]
+
     @property
     def names(self) -> set[str]:
         return {*self.files, MAIN}
@@ -50,17 +55,15 @@ def make(board: str, config: bytes, folder: Folder, version: str, also: Iterable
     said = _object(config)
     pinned, blob = folder.image(board_pins(board).CHIP)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            made = image.build(board, said, Path(scratch), version, also)
-            files = {one.path: (Path(scratch) / "files" / one.path[1:]).read_bytes() for one in made.files}
+        made = compiled(board, said, version, also)
     except ImageError as error:
         raise WrongUse(str(error)) from None
+    files, told = dict(made.files), made.manifest
     main = files.pop(MAIN)
-    for package in made.packages:
+    for package in told["packages"]:
         files |= folder.package(package)
-    return Program(
-        board, made.chip, version, made.radio, pinned, blob, images.check(blob, made.chip, pinned.file), files, main
-    )
+    rows = images.check(blob, told["chip"], pinned.file)
+    return Program(board, told["chip"], version, told["radio"], pinned, blob, rows, files, main)
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import ast
 import base64
 import contextlib
 import hashlib
-import io
 import time
 import zlib
 from collections.abc import Callable, Iterable
@@ -18,20 +17,25 @@ from types import TracebackType
 from typing import Any
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from firmware.bench import serial_trouble
+from firmware.bench.opening import opened
 from firmware.bench.trouble import BenchError, BoardSays
 from firmware.bench.words import say
 
 Progress = Callable[[int, int], None]  # (done, of all) in bytes
 CHUNK = 2048  # of a file, in one command
+ONE_COMMAND = 8192  # of text: more is sent in parts
 WATCHDOG_MS = 600_000
 READ_TIMEOUT_S = 5.0  # of one byte that is due: then the cable is out
+_RAW = b"raw REPL; CTRL-B to exit\r\n"
+_NO_PROGRAM = (b"invalid header", b"waiting for download")  # the chip's ROM: there is nothing to wait for
+_SOFT_RESET_S = 10.0
 _WINDOW_BITS = 10
 _RESET_S = 0.1
-_BOOT_S = 4.0  # from reset until the firmware can be interrupted
+_BOOT_S = 8.0  # from reset until the firmware can be interrupted
 # Runs on the board; names begin with _k so that they meet nobody else's.
 _ON_BOARD = """
 import binascii as _kb, hashlib as _kh, io as _ki, os as _ko
@@ -75,6 +79,18 @@ def _kp(p):
    _ko.mkdir('/'.join(d[:n]))
   except OSError:
    pass
+def _kr(p, s):
+ n = p + '.new'
+ if _ks(n) != s:
+  return 0
+ _ko.rename(n, p)
+ return 1
+def _kq(p, t, s):
+ _kp(p)
+ with open(p + '.new', 'wb') as f:
+  for c in t:
+   _kw(f, c)
+ print(_kr(p, s))
 """ % (WATCHDOG_MS, _WINDOW_BITS)
 
 
@@ -85,10 +101,7 @@ class Repl:
 
     def __init__(self, port: str, boot_s: float = _BOOT_S) -> None:
         self.port = port
-        try:
-            self._transport = SerialTransport(port, timeout=READ_TIMEOUT_S, exclusive=True)
-        except (TransportError, OSError, ValueError) as error:
-            raise serial_trouble.not_opened(port, error) from None
+        self._transport = opened(port, lambda: SerialTransport(port, timeout=READ_TIMEOUT_S, exclusive=True))
         self._transport.is_pty = False  # there it would read without a time-out
         try:
             self._enter(boot_s)
@@ -109,6 +122,8 @@ class Repl:
         """Give the port back. The board stays at its prompt until its watchdog bites; `reset` starts it at once."""
         with contextlib.suppress(OSError, serial.SerialException):
             self._transport.close()
+        with contextlib.suppress(OSError, serial.SerialException):  # it stops half way where the cable is out
+            self._transport.serial.close()
 
     def run(self, code: str, timeout_s: float = 10, on_output: Callable[[bytes], None] | None = None) -> str:
         """Run it on the board; what it printed. Raises BoardSays, BenchError where the cable is out.
@@ -183,22 +198,35 @@ class Repl:
         """A file in place of what was there, read back and hashed before that. Raises BenchError; BoardSays where flash
         is full.
         """
-        new = path + ".new"
-        self.run(f"_kp({path!r})\n_kf = open({new!r}, 'wb')")
-        for n in range(0, len(data), CHUNK):
-            self.run(f"_kw(_kf, {self._packed(data[n : n + CHUNK])!r})")
-            if on_progress:
-                on_progress(min(n + CHUNK, len(data)), len(data))
-        self.run("_kf.close()")
-        if self.hashes([new])[new] != hashlib.sha256(data).hexdigest():
+        parts = [self._packed(data[n : n + CHUNK]) for n in range(0, len(data), CHUNK)]
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sum(map(len, parts)) <= ONE_COMMAND:
+            whole = self.run(f"_kq({path!r}, {parts!r}, {sha256!r})", 20).strip() == "1"
+        else:
+            self.run(f"_kp({path!r})\n_kf = open({path + '.new'!r}, 'wb')")
+            for n, part in enumerate(parts):
+                self.run(f"_kw(_kf, {part!r})")
+                if on_progress:
+                    on_progress(min((n + 1) * CHUNK, len(data)), len(data))
+            self.run("_kf.close()")
+            whole = bool(self.value(f"_kr({path!r}, {sha256!r})", 20))
+        if not whole:
             raise BenchError(
                 say(
                     "%s is not on the board as it was sent; try again, and replace the board if it stays so",
                     "%s steht nicht so auf der Karte, wie es gesendet wurde; noch einmal versuchen, sonst die Karte"
-                    " tauschen", path,
+                    " tauschen",
+                    path,
                 )
-            )  # fmt: skip
-        self.run(f"_ko.rename({new!r}, {path!r})")
+            )
+        if on_progress:
+            on_progress(len(data), len(data))
+
+    def fresh(self) -> None:
+        """Whatever runs is stopped and its heap given back; files, NVS and the RTC's memory stay. Raises Silent."""
+        if not self._try(2.0):
+            raise serial_trouble.silent(self.port)
+        self._prepare()
 
     def remove(self, path: str) -> None:
         """Take a file away; nothing happens where there is none."""
@@ -225,7 +253,7 @@ class Repl:
 
     def _enter(self, boot_s: float) -> None:
         """At once, or after a reset, while the firmware begins."""
-        if self._try(2.0):
+        if self._try(1.5):
             return
         self._pulse_reset()
         until = time.monotonic() + boot_s
@@ -247,18 +275,24 @@ class Repl:
                     return
 
     def _try(self, timeout_s: float) -> bool:
-        """Stop what runs, and begin with an empty heap."""
+        """Stop what runs, and begin with an empty heap. mpremote's own way prints what it did not expect."""
+        wire = self._transport
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it did not expect
-                self._transport.serial.write(b"\x03")
-                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=timeout_s)
-                self._transport.enter_raw_repl(soft_reset=True, timeout_overall=10)
-        except TransportExecError:
-            raise
-        except TransportError:
-            return False
-        except (OSError, serial.SerialException) as lost:
+            wire.serial.write(b"\r\x03\x03")
+            wire.serial.reset_input_buffer()
+            wire.serial.write(b"\r\x01")
+            data = wire.read_until(1, _RAW + b">", timeout_overall=timeout_s)
+            if not data.endswith(_RAW + b">"):
+                if any(word in data for word in _NO_PROGRAM):
+                    raise serial_trouble.silent(self.port)
+                return False
+            wire.serial.write(b"\x04")
+            for awaited in (b"soft reboot\r\n", _RAW):
+                if not wire.read_until(1, awaited, timeout_overall=_SOFT_RESET_S).endswith(awaited):
+                    return False
+        except (TransportError, OSError, serial.SerialException) as lost:
             raise serial_trouble.lost(self.port, lost) from None
+        wire.in_raw_repl = True
         return True
 
     def _pulse_reset(self) -> None:

@@ -18,12 +18,14 @@ from esptool.loader import ESPLoader
 from esptool.util import FatalError, flash_size_bytes
 
 from firmware.bench import rom_trouble
+from firmware.bench.opening import opened
 from firmware.bench.rom_log import progress_to, quiet
 from firmware.bench.trouble import BenchError
 
 Progress = Callable[[int, int], None]
 FAST_BAUD, SAFE_BAUD = 921_600, 115_200
 SECTOR = 4096
+_RESET_S = 0.1  # until a chip has come out of a reset
 CHIPS = {"ESP32": "esp32", "ESP32-S3": "esp32s3", "ESP32-C3": "esp32c3"}
 MD5_PART = 0x10000  # of flash, while nothing else is asked
 
@@ -37,8 +39,9 @@ class Rom:
     def __init__(self, port: str, baud: int = FAST_BAUD) -> None:
         self.port = port
         quiet()
+        self._serial = opened(port, lambda: serial.serial_for_url(port, exclusive=True))
         try:
-            self._esp = self._connect(port, baud)
+            self._esp = self._connect(baud)
             attach_flash(self._esp)
             self.chip = CHIPS.get(self._esp.CHIP_NAME, self._esp.CHIP_NAME)
             self.mac = ":".join("%02x" % byte for byte in self._esp.read_mac("BASE_MAC"))
@@ -57,10 +60,8 @@ class Rom:
 
     def close(self) -> None:
         """Give the port back; the chip stays as it is."""
-        esp = getattr(self, "_esp", None)
-        if esp is not None and esp._port is not None:
-            with contextlib.suppress(Exception):
-                esp._port.close()
+        with contextlib.suppress(OSError):
+            self._serial.close()
 
     @property
     def stub(self) -> bool:
@@ -76,9 +77,13 @@ class Rom:
         """Hex, reckoned by the chip."""
         return str(self._do(lambda: self._esp.flash_md5sum(offset, size))).lower()
 
+    def holds(self, offset: int, data: bytes) -> bool:
+        """Whether these bytes stand there, without reading them over the cable."""
+        return self.md5(offset, len(data)) == hashlib.md5(data, usedforsecurity=False).hexdigest()
+
     def is_blank(self, offset: int, size: int) -> bool:
-        """Whether it is erased (0xFF), without reading it over the cable."""
-        return self.md5(offset, size) == hashlib.md5(b"\xff" * size, usedforsecurity=False).hexdigest()
+        """Whether it is erased."""
+        return self.holds(offset, b"\xff" * size)
 
     def erase(self) -> None:
         """All of flash."""
@@ -95,14 +100,19 @@ class Rom:
     def restart(self) -> None:
         """Let it start what is on its flash; the port is given back."""
         with contextlib.suppress(Exception):
-            if self.stub:
-                self._esp.soft_reset(False)
-            else:
-                self._esp.flash_begin(0, 0)
-                self._esp.flash_finish(True)
-        with contextlib.suppress(Exception):
-            self._esp.hard_reset()
+            if self._has_modem_lines():
+                self._esp.hard_reset()
+            else:  # where the cable has none, the chip's own watchdog, if it has one for that
+                self._esp.watchdog_reset()
         self.close()
+        time.sleep(_RESET_S)
+
+    def _has_modem_lines(self) -> bool:
+        try:
+            self._serial.cts  # noqa: B018
+        except OSError:
+            return False
+        return True
 
     def _do(self, what: Callable[[], Any]) -> Any:
         try:
@@ -110,15 +120,14 @@ class Rom:
         except (FatalError, OSError, serial.SerialException, ValueError) as error:
             raise rom_trouble.of(self.port, error) from None
 
-    @staticmethod
-    def _connect(port: str, baud: int) -> ESPLoader:
-        esp = detect_chip(port)
+    def _connect(self, baud: int) -> ESPLoader:
+        esp = detect_chip(self._serial)
         try:
             esp = run_stub(esp)
         except FatalError:
-            esp._port.close()
-            time.sleep(0.1)
-            esp = detect_chip(port)
+            if not self._serial.is_open:
+                self._serial.open()
+            esp = detect_chip(self._serial)
         if baud != SAFE_BAUD:
             with contextlib.suppress(FatalError):  # the ROM of the first ESP32 may refuse; it goes on as it was
                 esp.change_baud(baud)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from esp_pylib.logger import EspLog, EspLogBase
+from esptool import reset
 
 _own = threading.local()
 
@@ -36,6 +37,7 @@ def quiet() -> None:
     """Once for the process."""
     if not isinstance(EspLog.instance, _Quiet):
         EspLog.set_logger(_Quiet())
+        reset.ResetStrategy.print_once = lambda *_: None  # it has the old one's method
 
 
 @contextmanager

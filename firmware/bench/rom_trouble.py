@@ -23,10 +23,6 @@ def of(port: str, error: Exception) -> BenchError:
     if isinstance(error, BenchError):
         return error
     text = " ".join(str(error).split())
-    if "Could not open" in text or "could not open port" in text or isinstance(error, FileNotFoundError):
-        return serial_trouble.not_opened(port, _cause(error))
-    if "exclusively lock" in text or "busy" in text:
-        return serial_trouble.busy(port)
     if "Wrong boot mode" in text:
         return Silent(
             say(
@@ -67,13 +63,3 @@ def of(port: str, error: Exception) -> BenchError:
             text[:90],
         )
     )
-
-
-def _cause(error: Exception) -> Exception:
-    """The port's own error behind esptool's."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.errno is not None:
-            return inner
-        inner = inner.__cause__ or inner.__context__
-    return error

@@ -3,14 +3,13 @@
 import errno
 import sys
 
-from firmware.bench.trouble import BenchError, CableOut, Silent, WrongUse
+from firmware.bench.trouble import BenchError, Busy, CableOut, Silent, WrongUse
 from firmware.bench.words import say
 
 
 def not_opened(port: str, error: Exception) -> BenchError:
     """The port could not be opened."""
-    text = str(error.__context__ or error)
-    number = getattr(error.__context__ or error, "errno", None)
+    text, number = str(error), getattr(error, "errno", None)
     if number == errno.EACCES or "Permission denied" in text or "PermissionError" in text:
         if sys.platform == "win32":  # a port that somebody has is "access denied" there
             return busy(port)
@@ -21,7 +20,7 @@ def not_opened(port: str, error: Exception) -> BenchError:
                 port,
             )
         )
-    if number in (errno.EBUSY, errno.EAGAIN) or "busy" in text or "exclusively lock" in text:
+    if isinstance(error, BlockingIOError) or number == errno.EBUSY or "busy" in text or "exclusively lock" in text:
         return busy(port)
     return WrongUse(
         say(
@@ -36,7 +35,7 @@ def not_opened(port: str, error: Exception) -> BenchError:
 
 def busy(port: str) -> BenchError:
     """Somebody else has it open."""
-    return BenchError(
+    return Busy(
         say(
             "%s is in use by another program; close its terminal or serial monitor, then try again",
             "%s wird von einem anderen Programm benutzt; dessen Terminal oder seriellen Monitor schließen, dann noch"

@@ -13,6 +13,10 @@ class Silent(BenchError):
     """No MicroPython answers at this port: a factory-new board, another program, or one that sleeps."""
 
 
+class Busy(BenchError):
+    """Another program has the port."""
+
+
 class CableOut(BenchError):
     """The board was there and is gone."""
 

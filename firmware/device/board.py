@@ -50,6 +50,10 @@ def _nothing():
     pass
 
 
+def _untold(what, **facts):
+    pass
+
+
 class Board:
     """One board by its name."""
 
@@ -63,6 +67,7 @@ class Board:
         self.rtc_ppm = CRYSTAL_PPM if self.pins.RTC_CRYSTAL else RC_PPM
         self.wake_pins = self.pins.PULSE
         self.feed = _nothing  # the watchdog's, where there is one: for whoever waits long
+        self.tell = _untold  # (what, **facts): see telling.py
         self._made = {}
         self._modem = None
         self._rail = None  # what the sensors' power was last set to

@@ -78,15 +78,16 @@ class Carrier:
         return kept.get("session") == session
 
     def exchange(self, desk):
-        """One session with the network."""
-        self._desk = desk
+        """One session with the network; whether it was heard."""
+        self._desk, heard_ms = desk, self._heard_ms
         self._board.lora_session = random(1 << 30)
         if self._new:
             self.budget.after_power_loss(self.memory.air(), self._now_s())
             self._new = False
         try:
             if self.radio is None:
-                self.radio = Radio(self._board.modem(), getattr(self._board, "feed", _nothing))
+                board = self._board
+                self.radio = Radio(board.modem(), getattr(board, "feed", _nothing), getattr(board, "tell", _nothing))
             self._session()
             self.radio.sleep()
         except Unkept as error:
@@ -96,6 +97,7 @@ class Carrier:
             desk.fault("modem", repr(error))
         finally:
             self._desk = None
+        return self._heard_ms != heard_ms
 
     def _session(self):
         device = self.device
@@ -335,5 +337,5 @@ class Carrier:
         return self._desk.now_ms() // 1000
 
 
-def _nothing():
+def _nothing(*_, **__):
     pass

@@ -19,10 +19,10 @@ WAKE_MS = 3  # from configuring to listening
 
 
 class Radio:
-    """`modem`: see above. `feed()`: the watchdog's, while this waits."""
+    """`modem`: see above. `feed()`: the watchdog's, while this waits. `tell(what, **facts)`: see telling.py."""
 
-    def __init__(self, modem, feed):
-        self._modem, self._feed = modem, feed
+    def __init__(self, modem, feed, tell):
+        self._modem, self._feed, self._tell = modem, feed, tell
         modem.configure(
             {
                 "bw": 125, "coding_rate": 5, "preamble_len": PREAMBLE, "syncword": SYNC_WORD, "crc_en": True,
@@ -64,6 +64,7 @@ class Radio:
     def _send(self, phy, step):
         self._modem.configure(self._channel(step, min(22, step.eirp_dbm - ANTENNA_DBI)))
         self.ended = self._modem.send(phy)
+        self._say("sent", step, phy)
 
     def _listen(self, step):
         wait_ms = step.open_ms - self.since_ms()
@@ -80,7 +81,12 @@ class Radio:
         if packet is None:
             return None
         self.snr_db = (packet.snr or 0) // 4
+        self._say("heard", step, packet, rssi_dbm=packet.rssi, snr_db=self.snr_db)
         return bytes(packet)
+
+    def _say(self, what, step, phy, **more):
+        kind = phy[0] >> 5 if phy else None
+        self._tell(what, sf=DATA_RATES[step.dr].sf, hz=step.hz, bytes=len(phy), type=kind, **more)
 
     def _channel(self, step, power_dbm=None):
         rate = DATA_RATES[step.dr]

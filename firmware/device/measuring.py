@@ -8,6 +8,7 @@ import time
 from edge.sensors.fault import SensorFault
 from edge.station import Read, Station, Stop, Store, Wait, Warm
 from firmware.device.sensors import Sensors
+from firmware.device.telling import tell
 from schemas.wire import WireReading, status_bits
 
 NAP_MS = 20000  # longest wait without feeding the watchdog
@@ -59,6 +60,7 @@ def _store(unit, values):
     if "battery" not in values and unit.battery is not None:
         values["battery"] = round(unit.battery, 2)
     if not values:
+        tell("reading", values=values, faults=unit.faults)
         return
     now = unit.now_ms()
     when = unit.clock.stamp(now)
@@ -71,7 +73,11 @@ def _store(unit, values):
         nvs.set("generation", outbox.generation)
         nvs.set("segment", 0)
         nvs.set("unstored", 0)
-    _, stored = outbox.put(reading, unit.boot, now // 1000)
+    put, stored = outbox.put(reading, unit.boot, now // 1000)
+    tell(
+        "reading", generation=put.generation, seq=put.seq, time=time_s, source=source, values=values,
+        faults=unit.faults, stored=stored,
+    )  # fmt: skip
     if not stored and not unit.unstored:
         unit.unstored = True
         nvs.set("unstored", 1)

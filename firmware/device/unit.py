@@ -21,6 +21,7 @@ from firmware.device.contacts import Contacts
 from firmware.device.loaded import Loaded
 from firmware.device.settings import Settings
 from firmware.device.store import Files, Nvs, RtcMemory
+from firmware.device.telling import tell
 from schemas.status import Status
 
 _RESETS = {
@@ -47,7 +48,7 @@ class Unit:
             from firmware.device.nap import nap
 
             nap(self.board)
-        self.board.feed = self.watchdog.feed
+        self.board.feed, self.board.tell = self.watchdog.feed, tell
         self.memory = RtcMemory()
         kept = self.memory.load()
         self.board.orderly = self._take_up(kept)
@@ -65,6 +66,7 @@ class Unit:
             self.outbox, self.clock, self.boot, self.now_ms, self.settings.change, self._about, kept.get("desk"),
             every_ms,
         )  # fmt: skip
+        self.desk.tell = tell
         if self._uptime.jumped:
             self.desk.fault("clock", "", "rtc")
         if self.reset == "crash" and self._phase == MEASURE:
@@ -129,6 +131,7 @@ class Unit:
         """
         if self._phase == MEASURE:
             self._began = self.now_ms()
+            self._introduce()
             if self.settings.config is not None:
                 from firmware.device.measuring import measure
 
@@ -138,6 +141,12 @@ class Unit:
         self.settings.works()
         self._sleep_until(self._next_ms())
         self._go_on(MEASURE)
+
+    def _introduce(self):
+        tell(
+            "start", device=self.settings.identity.get("device"), firmware=self.version, reset=self.reset,
+            boot=self.boot, config=self.settings.sum, trouble=self.settings.trouble,
+        )  # fmt: skip
 
     def _go_on(self, phase):
         self._phase = phase
@@ -161,7 +170,8 @@ class Unit:
             with Loaded(name) as module:
                 carrier = module.Carrier(self.board, identity, config, self._carrier)
                 try:
-                    carrier.exchange(self.desk)
+                    reached = carrier.exchange(self.desk)
+                    tell("radio", carrier=config["radio"], reached=reached, waiting=self.outbox.waiting())
                 finally:
                     self._carrier = carrier.to_dict()
                     carrier.close()
@@ -225,6 +235,7 @@ class Unit:
         """By the configuration: deep (does not return), light, or awake."""
         mode = (self.settings.config or {}).get("sleep", "deep")
         left = max(1, until_ms - self.now_ms())
+        tell("sleep", how=mode, ms=left)
         if mode == "deep":
             self.board.before_sleep()
             self._phase = MEASURE

@@ -71,6 +71,7 @@ def test_gaps_late_readings_and_generations(parts: Parts) -> None:
     row = parts.ledger.delivery("kn-1")
     assert row is not None
     assert (row["missing"], row["late"], row["received"]) == (2, 1, 5)
+    assert row["stored"] == [(1, 1, 2), (1, 4, 4), (1, 6, 6), (2, 9, 9)]
 
 
 def test_without_a_time_the_reception_counts(parts: Parts) -> None:

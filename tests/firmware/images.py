@@ -37,6 +37,11 @@ def built(board: str, radio: str) -> tuple[Path, Image]:
     return out, build(board, CONFIG[radio], out, VERSION)
 
 
+def own_lines(printed: str) -> list[str]:
+    """What a script printed, without what the firmware tells whoever listens."""
+    return [line for line in printed.splitlines() if '"kn": ' not in line]
+
+
 def code_of(board: str, config: Mapping[str, Any], folder: Path) -> Path:
     """What stands under /lib of an image with this configuration, built in `folder`."""
     build(board, config, folder, "1.0.0")

@@ -106,6 +106,7 @@ class Board:
 
 class Packet(bytearray):
     snr = 20  # quarters of a decibel
+    rssi = -80  # dBm
 
 
 class Modem:

@@ -8,7 +8,7 @@ import pytest
 
 from simulators.board import truth
 from simulators.board.host import Chip
-from tests.firmware.images import code_of
+from tests.firmware.images import code_of, own_lines
 from tests.simulators.board_run import ALWAYS, Run, part, runner
 
 HERE = Path(__file__).parent
@@ -166,7 +166,7 @@ def station(chip: Chip, tmp_path: Path, until_us: int, sleep: str = "deep", **st
     chip.start(script)
     if sleep != "deep":
         chip.change(power_cuts=[[until_us, 0]])
-    lines = [line for printed in chip.run(HERE / "pulse_station.py", until_us / 1e6) for line in printed.splitlines()]
+    lines = [line for printed in chip.run(HERE / "pulse_station.py", until_us / 1e6) for line in own_lines(printed)]
     return [(int(line.split()[0]), int(line.split()[1])) for line in lines]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge.ulp import layout
 from simulators.board.host import Chip, ChipStopped
-from tests.firmware.images import code_of
+from tests.firmware.images import code_of, own_lines
 
 MAIN = Path(__file__).parent / "ulp_main.py"
 WIND, RAIN = [250_000, 80_000], [20_000_000, 60_000]  # (period, closed) in µs
@@ -145,7 +145,7 @@ def test_a_station_measures_wind_and_rain_of_its_whole_interval(
     chip.start(script)
     stored = []
     while chip.state["reset"] != "power" or not stored:
-        stored += [dict(ast.literal_eval(line)) for line in chip.start(MAIN.parent / "ulp_station.py").splitlines()]
+        stored += [dict(ast.literal_eval(line)) for line in own_lines(chip.start(MAIN.parent / "ulp_station.py"))]
     assert len(stored) == 4
     assert stored[0]["wind_speed"] == pytest.approx(1.33, abs=0.07)  # half a minute, to begin with
     assert stored[1]["wind_speed"] == pytest.approx(1.33, abs=0.01)

@@ -7,6 +7,7 @@ crystal, so its pins 0 and 1 are free.
 
 NAME = "esp32_c3"
 CHIP = "esp32c3"
+FLASH_MB = 4
 
 I2C = ((6, 7),)  # (sda, scl)
 UART = ((10, 1),)  # (tx, rx)

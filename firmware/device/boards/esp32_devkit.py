@@ -7,6 +7,7 @@ its pins 32 and 33 are free. GPIO34 and 35 have no pull-up.
 
 NAME = "esp32_devkit"
 CHIP = "esp32"
+FLASH_MB = 4
 
 I2C = ((21, 22), (18, 19))  # (sda, scl)
 UART = ((26, 25), (23, 27))  # (tx, rx)

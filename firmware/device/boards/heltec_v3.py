@@ -8,6 +8,7 @@ kHz crystal; MicroPython as it is built does not use one, so it counts for nothi
 
 NAME = "heltec_v3"
 CHIP = "esp32s3"
+FLASH_MB = 8
 
 I2C = ((41, 42),)  # (sda, scl); the OLED has a bus of its own, 17 and 18
 UART = ((47, 48),)  # (tx, rx); UART0 (43, 44) is the USB bridge and the REPL

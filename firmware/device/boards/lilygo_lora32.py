@@ -8,6 +8,7 @@ none is used here but the I2C bus. Not for the variant with a TCXO, whose GPIO33
 
 NAME = "lilygo_lora32"
 CHIP = "esp32"
+FLASH_MB = 4
 
 I2C = ((21, 22),)  # (sda, scl), shared with the OLED at 0x3c
 UART = ()

@@ -8,6 +8,7 @@ sensor would type into. So there is no UART here, and no ADC pin that the maker'
 
 NAME = "lilygo_t3s3"
 CHIP = "esp32s3"
+FLASH_MB = 4
 
 I2C = ((18, 17),)  # (sda, scl), shared with the OLED at 0x3c
 UART = ()

@@ -7,7 +7,18 @@ options, words on the terminal and exit codes. German or English by LANG (`firmw
 import typer
 
 from firmware.bench.words import say
-from klimanetz.cli.device import flashing, keeping, making
+from klimanetz.cli.device import (
+    flashing,
+    installing,
+    keeping,
+    making,
+    monitoring,
+    papers,
+    protocols,
+    provisioning,
+    trips,
+    verifying,
+)
 
 EXAMPLE = "Example: klimanetz device flash --board heltec_v3 --config config.json --port /dev/ttyUSB0"
 
@@ -21,9 +32,18 @@ app = typer.Typer(
 )
 app.command("ports", epilog=flashing.PORTS_EXAMPLE)(flashing.list_ports)
 app.command("fetch", epilog=flashing.FETCH_EXAMPLE)(flashing.fetch_images)
+app.command("install", epilog=installing.INSTALL_EXAMPLE)(installing.install)
+app.command("replace", epilog=installing.REPLACE_EXAMPLE)(installing.replace)
 app.command("flash", epilog=flashing.FLASH_EXAMPLE)(flashing.flash)
 app.command("backup", epilog=keeping.BACKUP_EXAMPLE)(keeping.backup)
 app.command("restore", epilog=keeping.RESTORE_EXAMPLE)(keeping.restore)
 app.command("rescue", epilog=keeping.RESCUE_EXAMPLE)(keeping.rescue)
+app.command("provision", epilog=provisioning.EXAMPLE)(provisioning.provision)
+app.add_typer(trips.app, name="manifest")
+app.command("export", epilog=papers.EXPORT_EXAMPLE)(papers.export)
+app.command("label", epilog=papers.LABEL_EXAMPLE)(papers.label)
+app.command("verify", epilog=verifying.VERIFY_EXAMPLE, help=verifying.HELP)(verifying.verify)
+app.command("monitor", epilog=monitoring.MONITOR_EXAMPLE, help=monitoring.HELP)(monitoring.monitor)
+app.add_typer(protocols.app, name="protocol")
 app.command("image", epilog=making.IMAGE_EXAMPLE)(making.build_image)
 app.command("energy", epilog=making.ENERGY_EXAMPLE)(making.show_energy)

@@ -10,10 +10,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
 from klimanetz import __version__
-from klimanetz.cli.device.options import SHELF, Images, Json, Port, Shelf, images_in, port_or_only
+from klimanetz.cli.device import batching
+from klimanetz.cli.device.asking import ManifestFile, Technician
+from klimanetz.cli.device.options import (
+    SHELF,
+    BoardName,
+    CloudWait,  # fmt: skip
+    ConfigFile,
+    Images,
+    Json,
+    NoRadio,
+    Port,
+    Shelf,
+    images_in,
+    port_or_only,
+    text_of,
+)
 from klimanetz.cli.device.screen import Screen
 
 PORTS_EXAMPLE = "Example: klimanetz device ports"
@@ -114,16 +129,8 @@ def fetch_images(
 
 def flash(
     port: Port = "",
-    board: Annotated[
-        str,
-        typer.Option(help=say("What it is; a flashed board says it itself.", "Was es ist; sonst sagt es die Karte.")),
-    ] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help=say("config.json; without it the board's own.", "config.json; sonst die der Karte.")
-        ),
-    ] = None,
+    board: BoardName = "",
+    config: ConfigFile = None,
     new_identity: Annotated[
         bool,
         typer.Option(
@@ -142,17 +149,33 @@ def flash(
         str,
         typer.Option(metavar="CHIPS", help=say("Drivers for later: sps30,scd4x.", "Treiber für später: sps30,scd4x.")),
     ] = "",
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help=say(
+                "Many boxes: each is flashed, provisioned and verified.",
+                "Viele Kisten: jede wird geflasht, eingerichtet und geprüft.",
+            ),
+        ),
+    ] = None,
+    manifest: ManifestFile = None,
+    technician: Technician = "",
+    no_radio: NoRadio = False,
+    cloud_wait: CloudWait = 60,
     images: Images = None,
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
     """…"""
+    if batch is not None:
+        batching.run(batch, port, config, board, manifest, technician, no_radio, cloud_wait, images, shelf, as_json)
     from firmware.bench import images as pinned
     from firmware.bench.flashing import Flasher, Wish
     from firmware.bench.shelf import Shelf as Shelves
 
     wish = Wish(
-        port_or_only(port), board, _text(config), new_identity, erase, baud,
+        port_or_only(port), board, text_of(config), new_identity, erase, baud,
         tuple(name.strip() for name in also.split(",") if name.strip()),
     )  # fmt: skip
     flasher = Flasher(Shelves(shelf), pinned.load(images_in(images, shelf)), __version__, lambda: datetime.now(UTC))
@@ -188,15 +211,6 @@ def flash(
                 "Im Netz: das alte Gerät dort löschen, sonst gelten dessen DevNonces weiter als verbraucht.",
             )
         )
-
-
-def _text(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", path, error.strerror)) from None
 
 
 list_ports.__doc__ = say(

@@ -29,6 +29,55 @@ Images = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help=say("For scripts: JSON on stdout.", "Für Skripte: JSON auf stdout."))
 ]
+BoardName = Annotated[
+    str,
+    typer.Option(
+        "--board", help=say("What it is; a flashed board says it itself.", "Was es ist; sonst sagt es die Karte.")
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=say("config.json; without it the board's own.", "config.json; sonst die der Karte."),
+    ),
+]
+RowFile = Annotated[
+    Path | None,
+    typer.Option("--row", metavar="FILE.csv", help=say("Its row is in here.", "Seine Zeile steht hierin.")),
+]
+Height = Annotated[
+    float | None,
+    typer.Option("--height", min=0, max=500, metavar="M", help=say("Metres above ground.", "Meter über Grund.")),
+]
+Shield = Annotated[
+    str,
+    typer.Option(
+        "--shield",
+        help=say("Radiation shield: passive, ventilated, none.", "Strahlungsschutz, etwa passiv, belüftet."),
+    ),
+]
+NoRadio = Annotated[bool, typer.Option("--no-radio", help=say("Do not send anything.", "Nichts senden."))]
+CloudWait = Annotated[
+    int,
+    typer.Option(
+        "--cloud-wait", min=0, max=3600, metavar="S",
+        help=say("Seconds to wait for the cloud.", "Sekunden auf die Cloud warten."),
+    ),
+]  # fmt: skip
+
+
+def text_of(path: Path | None) -> bytes:
+    """A file's bytes, b"" without one. Raises WrongUse."""
+    from firmware.bench.trouble import WrongUse
+
+    if path is None:
+        return b""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", path, error.strerror)) from None
 
 
 def images_in(images: Path | None, shelf: Path) -> Path:

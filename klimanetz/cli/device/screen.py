@@ -20,6 +20,10 @@ def name_of(step: str) -> str:
         "copy": say("copying the firmware", "Firmware kopieren"),
         "restore": say("putting back", "Zurückspielen"),
         "check": say("reading back", "Zurücklesen"),
+        "old": say("saving the old box", "alte Kiste sichern"),
+        "provision": say("provisioning", "Einrichten"),
+        "verify": say("checking", "Prüfen"),
+        "cloud": say("first reading in the cloud", "erste Messung in der Cloud"),
     }
     return names.get(step, step)
 
@@ -47,7 +51,8 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self.console.is_terminal:
+            self._bars.stop()  # in a pipe it would leave an empty line
 
     def told(self, step: str, done: int, of: int) -> None:
         """How far a step is."""

@@ -47,7 +47,16 @@ class Delivery:
             return None
         gap: dict[str, object] = {"generation": 1, "first": 118, "last": 119, "count": 2, "stage": "upstream"}
         times = {"first": "2026-10-03T08:00:00Z", "last": "2026-11-22T10:15:00Z"}
-        return {"device": device, "received": 3, "duplicates": 1, "late": 0, "missing": 2, "gaps": [gap], **times}
+        return {
+            "device": device,
+            "received": 3,
+            "duplicates": 1,
+            "late": 0,
+            "missing": 2,
+            "gaps": [gap],
+            **times,
+            "stored": [(1, 117, 117), (1, 120, 121)],
+        }
 
 
 class DeadLetters:

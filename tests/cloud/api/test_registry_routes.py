@@ -1,4 +1,4 @@
-"""The registry over HTTP: what a file would be refused for is refused here in the same words; keys go in only."""
+"""The registry over HTTP: what a file is refused for is refused here in the same words; keys come out on one route."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
@@ -108,6 +109,39 @@ def test_a_device_and_its_keys(bench: Bench) -> None:
     assert (moved.status_code, moved.json()["change"], moved.json()["row"]["station"]) == (200, "changed", "neustadt")
     stays = bench.ask("GET", "/v1/deployments?device=kn-7", key="r").json()["deployments"]
     assert [one["station"] for one in stays] == ["marktplatz", "neustadt"]
+
+
+def test_keys_come_out_to_an_admin_only(bench: Bench) -> None:
+    bench.ask("PUT", "/v1/devices/kn-7", {**OTAA, "station": "marktplatz"})
+    assert bench.client.get("/v1/registry").status_code == 401
+    for key in ("r", "w"):
+        refused = bench.ask("GET", "/v1/registry", key=key)
+        assert (refused.status_code, KEY in refused.text) == (403, False)
+    answer = bench.ask("GET", "/v1/registry", key="a")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    whole = answer.json()
+    devices = {row["device"]: row for row in whole["devices"]}
+    assert (devices["kn-7"]["app_key"], devices["kn-7"]["station"]) == (KEY, "marktplatz")
+    assert {row["station"] for row in whole["stations"]} == {"marktplatz", "neustadt"}
+    assert {row["device"] for row in whole["deployments"]} == {"kn-1", "kn-2", "kn-7"}
+    some = bench.ask("GET", "/v1/registry?device=kn-7,kn-99", key="a").json()
+    assert ([row["device"] for row in some["devices"]], len(some["deployments"])) == (["kn-7"], 1)
+    document = bench.client.get("/openapi.json").json()
+    described = document["paths"]["/v1/registry"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    jsonschema.Draft202012Validator({**described, "components": document["components"]}).validate(whole)
+
+
+def test_what_came_out_goes_in_and_changes_nothing(bench: Bench) -> None:
+    bench.ask("PUT", "/v1/stations/zoo", {**PLACE, "private": True, "height_m": 3, "lcz": 2})
+    bench.ask("PUT", "/v1/devices/kn-7", {**OTAA, "station": "zoo"})
+    answer = bench.ask("GET", "/v1/registry", key="a")
+    for row in answer.json()["stations"]:
+        assert bench.ask("PUT", f"/v1/stations/{row['station']}", row).json()["change"] == "unchanged"
+    for row in answer.json()["devices"]:
+        assert bench.ask("PUT", f"/v1/devices/{row['device']}", row).json()["change"] == "unchanged"
+    for row in answer.json()["deployments"]:
+        assert bench.ask("POST", "/v1/deployments", row).json()["change"] == "unchanged"
+    assert bench.ask("GET", "/v1/registry", key="a").headers["etag"] == answer.headers["etag"]
 
 
 def _column(bench: Bench, query: str) -> str:

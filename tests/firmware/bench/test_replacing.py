@@ -1,0 +1,197 @@
+"""A new box takes over a place, and the cable of either box is pulled out at fifty points of that: nothing is lost.
+
+Real esptool, mpremote and MicroPython at pseudo-terminals; the registry is a trip's manifest, as in a cellar.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from firmware.bench import backup as backups
+from firmware.bench import manifest as manifests
+from firmware.bench.backup import CONFIG as CONFIG_FILE
+from firmware.bench.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.backup import Backup
+from firmware.bench.flashing import Wish
+from firmware.bench.installing import Laptop as Bench
+from firmware.bench.manifest import Manifest
+from firmware.bench.provision import Order
+from firmware.bench.repl import Repl
+from firmware.bench.replacing import Change, Replaced, exchange
+from firmware.bench.shelf import stamp
+from firmware.bench.trip import Trip
+from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.verifying import Wanted
+from schemas.models import Activation
+from simulators.bench.board import SimulatedBoard
+from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, VERSION, Laptop
+from tests.firmware.bench.on_flash import stored
+from tests.firmware.bench.test_flashing import has_all_of, lived, looked
+
+POINTS, PAIRS = 50, 5
+STATION, OLD = "marktplatz", "kn-0007"
+SLOW = CONFIG | {"interval_s": 900}
+
+
+@pytest.fixture(scope="module")
+def old_flash(tmp_path_factory: pytest.TempPathFactory, micropython: str) -> tuple[Path, Backup]:
+    """The flash of a box that has lived at the place, with readings that nobody has heard."""
+    folder = tmp_path_factory.mktemp("old")
+    laptop = Laptop(folder)
+    with SimulatedBoard(folder / "board", "heltec_v3", micropython=micropython, parts=PARTS) as board:
+        laptop.flasher.flash(laptop.wish(board.port, config=json.dumps(SLOW).encode()))
+        before = lived(board.port)
+    return folder / "board" / "flash.bin", before
+
+
+class Pair:
+    """An old box that stands somewhere, a factory-new one, and a laptop; `fresh` makes all of it as it was."""
+
+    def __init__(self, folder: Path, micropython: str, old_flash: Path, number: int = 0) -> None:
+        self._old_flash, self._folder, self._n = old_flash, folder, 0
+        self.laptop = Laptop(folder / f"laptop{number}")
+        self.old = self._board(folder / f"old{number}", micropython, f"24ec4a0001{number:02x}")
+        self.new = self._board(folder / f"new{number}", micropython, f"24ec4a0002{number:02x}")
+        self.name = f"kn-0002{number:02x}"
+
+    @staticmethod
+    def _board(folder: Path, micropython: str, mac: str) -> SimulatedBoard:
+        return SimulatedBoard(folder, "heltec_v3", micropython=micropython, parts=PARTS, mac=mac)
+
+    def __enter__(self) -> "Pair":
+        self.old.__enter__()
+        self.new.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.old.__exit__(None, None, None)
+        self.new.__exit__(None, None, None)
+
+    def fresh(self) -> None:
+        for board, flash in ((self.old, self._old_flash), (self.new, None)):
+            board.unplug()
+            place = board.folder / "flash.bin"
+            if flash:
+                shutil.copyfile(flash, place)
+            else:
+                with place.open("r+b") as file:
+                    file.write(b"\xff" * place.stat().st_size)
+            board.plug()
+        self._n += 1
+        shelf = self.laptop.shelf.folder
+        for path in (*shelf.glob("replace-*"), *shelf.glob("24ec*/*")):
+            path.unlink()
+        trip = Manifest(
+            stamp(datetime.now(UTC)), stations=[{"station": STATION, "name": "Markt", "latitude": 51.48, "longitude": 11.97}],
+            devices=[{**IDENTITY, "codec": "klimanetz"}],
+            deployments=[{"station": STATION, "device": OLD, "from": "2026-01-01T00:00:00Z", "to": None}],
+        )  # fmt: skip
+        self._trip = self.laptop.folder / f"trip{self._n}.json"
+        manifests.write(trip, self._trip)
+
+    def trip(self) -> Trip:
+        return Trip(self._trip, "AB", lambda: stamp(datetime.now(UTC)))
+
+    def replace(self) -> Replaced:
+        bench = Bench(self.laptop.flasher, self.laptop.shelf, self.trip(), None, "", lambda: datetime.now(UTC))
+        return exchange(
+            bench, Change("", STATION, self.old.port), Wish(self.new.port, "heltec_v3"),
+            Order(new=Activation.OTAA), Wanted(VERSION, radio=False, rounds=1), lambda *_: None, lambda _: None,
+        )  # fmt: skip
+
+    def holds(self, done: Replaced, before: Backup) -> None:
+        assert (done.old, done.station) == (OLD, STATION)
+        assert done.unsent >= before.unsent
+        has_all_of(backups.read(Path(done.backup)), before)
+        trip, now = self.trip(), stamp(datetime.now(UTC))
+        assert trip.standing_at(STATION, now) == [self.name]
+        assert [stay["to"] for stay in trip.stays(OLD)] != [None]
+        row = trip.device(self.name)
+        assert row is not None
+        self.new.unplug()
+        self.old.unplug()
+        there, whole = stored(self.new.folder / "flash.bin")
+        assert whole
+        assert there.identity["app_key"] == row["app_key"]
+        assert json.loads(there.files[CONFIG_FILE]) == SLOW
+        has_all_of(stored(self.old.folder / "flash.bin")[0], before)
+        self.old.plug()
+        self.new.plug()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, micropython: str, old_flash: tuple[Path, Backup]) -> Iterator[Pair]:
+    with Pair(tmp_path, micropython, old_flash[0]) as made:
+        made.fresh()
+        yield made
+
+
+def test_a_new_box_takes_over(pair: Pair, old_flash: tuple[Path, Backup]) -> None:
+    done = pair.replace()
+    pair.holds(done, old_flash[1])
+    print(done.installed.seconds)
+    assert done.installed.colour == "yellow", done.installed.reason  # nobody was asked, nothing was sent
+    identity = json.loads(now_on(pair.new)[IDENTITY_FILE])
+    assert identity["device"] == pair.name
+
+
+def now_on(board: SimulatedBoard) -> dict[str, bytes]:
+    with Repl(board.port) as repl:
+        return dict(looked(repl).files)
+
+
+def test_the_boxes_the_wrong_way_round_are_named_and_left_alone(pair: Pair) -> None:
+    before = now_on(pair.old)
+    pair.old, pair.new = pair.new, pair.old
+    with pytest.raises(BenchError, match="is no device, not kn-0007: are the ports the wrong way round"):
+        pair.replace()
+    pair.old, pair.new = pair.new, pair.old
+    assert now_on(pair.old)[IDENTITY_FILE] == before[IDENTITY_FILE]
+    assert pair.trip().standing_at(STATION, stamp(datetime.now(UTC))) == [OLD]
+
+
+def test_whoever_leaves_has_to_be_told_apart(pair: Pair) -> None:
+    bench = Bench(pair.laptop.flasher, pair.laptop.shelf, pair.trip(), None, "", lambda: datetime.now(UTC))
+    wanted = Wanted(VERSION, radio=False, rounds=1)
+    for change, order, said in (
+        (Change(station="nowhere"), Order(), "which device leaves"),
+        (Change(old="kn-9999"), Order(), "kn-9999 stands nowhere"),
+        (Change(old=OLD), Order(device=OLD), "is the old box's name"),
+    ):
+        with pytest.raises(WrongUse, match=said):
+            exchange(bench, change, Wish(pair.new.port), order, wanted, lambda *_: None, lambda _: None)
+
+
+@pytest.mark.timeout(280)
+def test_pulled_out_anywhere_nothing_is_lost(tmp_path: Path, micropython: str, old_flash: tuple[Path, Backup]) -> None:
+    flash, before = old_flash
+    said: list[str] = []
+
+    def one(number: int) -> None:
+        with Pair(tmp_path, micropython, flash, number) as pair:
+            pair.fresh()
+            begun = pair.old.events, pair.new.events
+            pair.holds(pair.replace(), before)
+            whole = pair.old.events - begun[0], pair.new.events - begun[1]
+            for n in range(number, POINTS, PAIRS):
+                pair.fresh()
+                board, events = (pair.old, whole[0]) if n % 5 == 4 else (pair.new, whole[1])
+                board.unplug_at(board.events + 1 + n * events // POINTS)
+                try:
+                    pair.replace()
+                    said.append("")
+                except BenchError as error:
+                    said.append(str(error))
+                board.unplug()
+                board.plug()
+                pair.holds(pair.replace(), before)
+
+    with ThreadPoolExecutor(PAIRS) as pool:
+        list(pool.map(one, range(PAIRS)))
+    assert len(said) == POINTS
+    assert sum(map(bool, said)) >= POINTS - 5, said
