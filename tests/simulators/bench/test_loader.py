@@ -166,6 +166,16 @@ def test_an_image_starts_whole_or_not_at_all(tmp_path: Path, model: str) -> None
     assert found.partitions["vfs"].at + found.partitions["vfs"].size == mb << 20
 
 
+def test_damage_that_the_checksum_does_not_see_is_seen(tmp_path: Path) -> None:
+    data = bytearray(image.build("esp32c3", 4))
+    data[image.APP_AT + 5000] ^= 1
+    data[image.APP_AT + 6000] ^= 1
+    flash = FlashFile(tmp_path / "flash.bin", 4)
+    flash.program(0, bytes(data))
+    assert "Image hash failed" in boot.start(CHIPS["esp32c3"], flash).said
+    flash.close()
+
+
 def test_an_image_of_another_chip_does_not_start(tmp_path: Path) -> None:
     flash = FlashFile(tmp_path / "flash.bin", 4)
     flash.program(0, image.build("esp32c3", 4))

@@ -100,6 +100,24 @@ def test_erasing_flash_destroys_files_and_nvs(board: SimulatedBoard, tmp_path: P
         assert list(repl.files()) == ["/boot.py"]
 
 
+def test_the_newest_whole_half_of_nvs_counts(board: SimulatedBoard) -> None:
+    def held() -> object:
+        since = len(board.log)
+        board.press_reset()
+        board.wait_for(READY, since=since)
+        with Repl(board.port) as repl:
+            return repl.value("__import__('esp32').NVS('klimanetz').get_i32('lw_nonce')")
+
+    with Repl(board.port) as repl:
+        for n in (1, 2):
+            repl.run(f"import esp32\nn = esp32.NVS('klimanetz')\nn.set_i32('lw_nonce', {n})\nn.commit()")
+    assert held() == 2
+    half = 0x9000 if b": 2}" in board.flash.read(0x9000, 100) else 0xC000
+    body = board.flash.read(half, 100)
+    board.flash.program(half + body.index(b": 2}") + 2, b"0")  # as a write that was torn
+    assert held() == 1
+
+
 def test_the_programs_run_and_ctrl_c_stops_them(board: SimulatedBoard) -> None:
     put(board, "/boot.py", "print('boot', __name__)\nfrom_boot = 5\n")
     put(board, "/lib/own.py", "value = 7\n")
