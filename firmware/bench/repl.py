@@ -320,7 +320,7 @@ class Repl:
 
 def _said(trace: str) -> str:
     last = trace.splitlines()[-1]
-    if "ENOSPC" in last or "Errno 28" in last:
+    if "ENOSPC" in last or last == "OSError: 28":
         return say(
             "the board's flash is full; take a backup, then flash it anew with --erase",
             "der Speicher der Karte ist voll; erst sichern, dann mit --erase neu flashen",
