@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
-from firmware.bench import partitions, serial_trouble
+from firmware.bench import nvs_pages, partitions, serial_trouble
 from firmware.bench.backup import MAIN, Backup, nvs_keys
 from firmware.bench.repl import Repl
 from firmware.bench.rom import SECTOR, Rom
@@ -106,7 +106,7 @@ def by_rom(rom: Rom, now: datetime, told: Told | None = None) -> Backup:
         files = files_in(_Flash(rom, place.offset, told), place.size // SECTOR)
     raw, at = nvs_by_rom(rom, rows)
     board, _ = _board_of(files.get(MAIN))
-    return Backup(rom.mac, stamp(now), board, _data(files), {}, raw, at)
+    return Backup(rom.mac, stamp(now), board, _data(files), nvs_pages.values(raw), raw, at)
 
 
 def ran_on(rom: Rom, backup: Backup) -> bool:
