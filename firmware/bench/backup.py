@@ -29,8 +29,8 @@ PULSES = "p_"  # and a sensor's name: the total of its contact
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """`files`: path -> bytes; `nvs`: key -> value, as far as MicroPython told; `nvs_raw`: the partition's bytes, and
-    `nvs_at` its place, where the loader read it; `made`: UTC, RFC 3339.
+    """`files`: path -> bytes; `nvs`: key -> value, as far as MicroPython told or `nvs_raw` says; `nvs_raw`: the
+    partition's bytes, and `nvs_at` its place, where the loader read it; `made`: UTC, RFC 3339.
     """
 
     mac: str

@@ -109,7 +109,7 @@ class Flasher:
             raw, at = looking.nvs_by_rom(rom)
             kept = replace(found.backup, mac=rom.mac, nvs_raw=raw, nvs_at=at)
             if looking.ran_on(rom, kept):  # it started on the way into its loader, and measured
-                kept = replace(looking.by_rom(rom, self._now(), told), board=kept.board, nvs={})
+                kept = replace(looking.by_rom(rom, self._now(), told), board=kept.board)
         else:
             kept = looking.by_rom(rom, self._now(), told)
             if kept.nvs_raw and not kept.files and not wish.new_identity:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
-from firmware.bench import partitions, serial_trouble
+from firmware.bench import nvs_pages, partitions, serial_trouble
 from firmware.bench.backup import MAIN, Backup, nvs_keys
 from firmware.bench.repl import Repl
 from firmware.bench.rom import SECTOR, Rom
@@ -106,7 +106,7 @@ def by_rom(rom: Rom, now: datetime, told: Told | None = None) -> Backup:
         files = files_in(_Flash(rom, place.offset, told), place.size // SECTOR)
     raw, at = nvs_by_rom(rom, rows)
     board, _ = _board_of(files.get(MAIN))
-    return Backup(rom.mac, stamp(now), board, _data(files), {}, raw, at)
+    return Backup(rom.mac, stamp(now), board, _data(files), nvs_pages.values(raw), raw, at)
 
 
 def ran_on(rom: Rom, backup: Backup) -> bool:
@@ -136,22 +136,22 @@ class _Flash(UserContext):
         super().__init__(0)
         self._rom, self._offset, self._told = rom, offset, told
         self._blocks: dict[int, bytes] = {}
-        self.lost: BenchError | None = None
+        self.lost: BaseException | None = None
 
     def read(self, cfg: Any, block: int, off: int, size: int) -> bytearray:
         if block not in self._blocks:
             try:
                 self._blocks[block] = self._rom.read(self._offset + block * SECTOR, SECTOR)
-            except BenchError as error:  # littlefs's own code lets no exception through
+                if self._told:
+                    self._told(len(self._blocks), len(self._blocks) + 1)
+            except BaseException as error:  # littlefs's own code lets none through, Ctrl-C neither, and would go on
                 self.lost = self.lost or error
                 return bytearray(size)
-            if self._told:
-                self._told(len(self._blocks), len(self._blocks) + 1)
         return bytearray(self._blocks[block][off : off + size])
 
 
 def files_in(flash: _Flash, blocks: int) -> dict[str, bytes]:
-    """Path -> bytes of a littlefs; what of it can be read. Raises BenchError where the cable is out."""
+    """Path -> bytes of a littlefs; what of it can be read. Raises whatever stopped the reading of flash."""
 
     def whole(system: LittleFS, path: str) -> bytes:
         with system.open(path, "rb") as file:

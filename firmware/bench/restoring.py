@@ -2,7 +2,7 @@
 
 The rule: counters go up, never back. The device may have counted on after the backup was made, so a session begins
 anew, DevNonce and frame counter leap over what it can have used since, and its readings get a new generation. What the
-board itself still knows of the same device wins over the backup. Pure but for `onto`.
+board itself still knows of the same device wins, where it is not behind the backup. Pure but for `onto`.
 Source: LoRaWAN L2 1.0.4, 6.2.4 (a DevNonce is never used twice) and 4.3.1.5 (nor is a frame counter).
 """
 
@@ -10,6 +10,7 @@ import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from firmware.bench import nvs_pages
 from firmware.bench.backup import CLOCK, OF_IDENTITY, OUTBOX, Backup
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.looking import Found, Told
@@ -26,9 +27,11 @@ _COUNTERS = struct.Struct("<III")  # firmware/device/lora_memory.py
 
 
 def ahead(backup: Backup, now: datetime) -> Backup:
-    """The backup as a device may go on with it that counted since. Raises WrongUse where no DevNonce is left."""
+    """The backup as a device may go on with it that counted since. Raises WrongUse where no DevNonce is left, or
+    nobody knows which were used.
+    """
     hours = max(0, int((now - datetime.fromisoformat(backup.made).astimezone(UTC)).total_seconds() // 3600) + 1)
-    nvs = dict(backup.nvs)
+    nvs = _counters(backup)
     files = {path: data for path, data in backup.files.items() if path != SESSION}
     if backup.identity.get("activation") == "otaa":
         nonce = int(nvs.get(NONCE, 0)) + NONCES_AT_LEAST + NONCES_AN_HOUR * hours
@@ -53,19 +56,47 @@ def ahead(backup: Backup, now: datetime) -> Backup:
     return replace(backup, files=files, nvs=nvs, nvs_raw=b"", nvs_at=0)
 
 
+def _counters(backup: Backup) -> dict[str, int | bytes]:
+    nvs = dict(backup.nvs or nvs_pages.values(backup.nvs_raw))
+    if backup.nvs_raw and not nvs and backup.identity.get("activation") in ("otaa", "abp"):
+        raise WrongUse(
+            say(
+                "this backup's counters cannot be read, and no DevNonce may be used twice: klimanetz device provision"
+                " --device %s --new-key",
+                "die Zähler dieser Sicherung sind nicht lesbar, und kein DevNonce darf zweimal benutzt werden:"
+                " klimanetz device provision --device %s --new-key",
+                backup.device,
+            )
+        )
+    return nvs
+
+
 def merged(backup: Backup, board: Backup, now: datetime) -> Backup:
     """What goes onto a board that says `board` of itself. Raises WrongUse."""
     if not backup.device:
         raise WrongUse(say("this backup has no identity", "diese Sicherung hat keine Identität"))
     if not board.device:
         return ahead(backup, now)
-    missing = {path: data for path, data in backup.files.items() if not path.startswith((OUTBOX, CLOCK))}
-    nvs = {**backup.nvs, **board.nvs}
-    for key, value in backup.nvs.items():
-        own = board.nvs.get(key)
-        if isinstance(value, int) and isinstance(own, int):
-            nvs[key] = max(value, own)
+    leapt: Backup | None = None
+    nvs = {**_counters(backup), **board.nvs}
+    for key, value in _counters(backup).items():
+        if _behind(key, board.nvs.get(key), value):
+            leapt = leapt or ahead(backup, now)
+            nvs.pop(key)
+            nvs |= {key: leapt.nvs[key]} if key in leapt.nvs else {}
+    there = backup.files if leapt is None else leapt.files
+    missing = {path: data for path, data in there.items() if not path.startswith((OUTBOX, CLOCK))}
     return replace(board, files={**missing, **board.files}, nvs=nvs)
+
+
+def _behind(key: str, own: int | bytes | None, value: int | bytes) -> bool:
+    """Whether the board knows less of a counter than the backup: the device may have counted on in between."""
+    if isinstance(value, int) and isinstance(own, int):
+        return own < value
+    if key == COUNTERS and isinstance(own, bytes) and isinstance(value, bytes) and len(own) == len(value) == 12:
+        (of, up, _), (old, then, _) = _COUNTERS.unpack(own), _COUNTERS.unpack(value)
+        return bool(of == old and up < then)
+    return own is None
 
 
 def onto(

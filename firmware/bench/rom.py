@@ -31,13 +31,15 @@ MD5_PART = 0x10000  # of flash, while nothing else is asked
 
 
 class Rom:
-    """`with Rom(port) as rom`: the chip is in its loader, flash is attached. Raises BenchError.
+    """`with Rom(port) as rom`: the chip is in its loader, flash is attached. Raises BenchError. Left by an error before
+    anything was erased or written, the chip starts what it has.
 
     `chip`: "esp32", "esp32s3", "esp32c3" or esptool's name for another; `mac`: "aa:bb:…"; `flash_bytes`.
     """
 
     def __init__(self, port: str, baud: int = FAST_BAUD) -> None:
         self.port = port
+        self._changed = False
         quiet()
         self._serial = opened(port, lambda: serial.serial_for_url(port, exclusive=True))
         try:
@@ -56,6 +58,8 @@ class Rom:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and not self._changed:
+            self.restart()  # a station whose work was refused goes on measuring: no watchdog runs in the loader
         self.close()
 
     def close(self) -> None:
@@ -87,6 +91,7 @@ class Rom:
 
     def erase(self) -> None:
         """All of flash."""
+        self._changed = True
         if self.stub:
             self._do(lambda: erase_flash(self._esp))
         else:  # the ROM alone cannot
@@ -94,11 +99,14 @@ class Rom:
 
     def write(self, parts: list[tuple[int, bytes]], on_progress: Progress | None = None) -> None:
         """Write and compare. `parts`: [(offset, bytes)]."""
+        self._changed = True
         with progress_to(on_progress):
             self._do(lambda: write_flash(self._esp, list(parts), flash_size="keep"))
 
     def restart(self) -> None:
         """Let it start what is on its flash; the port is given back."""
+        if not self._serial.is_open:
+            return
         with contextlib.suppress(Exception):
             if self._has_modem_lines():
                 self._esp.hard_reset()
@@ -135,9 +143,10 @@ class Rom:
 
 
 def usable(port: str) -> str:
-    """The chip at this port, "" where none answers: for a list of ports."""
+    """The chip at this port, "" where none answers: for a list of ports. It starts what it has."""
     try:
         with Rom(port, SAFE_BAUD) as rom:
+            rom.restart()
             return str(rom.chip)
     except BenchError:
         return ""

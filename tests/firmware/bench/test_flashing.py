@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench import images, looking
+from firmware.bench import images, looking, rom
 from firmware.bench.backup import CONFIG as CONFIG_FILE
 from firmware.bench.backup import IDENTITY as IDENTITY_FILE
 from firmware.bench.backup import MAIN, OUTBOX, Backup
+from firmware.bench.flashing import SAVE
 from firmware.bench.repl import Repl
 from firmware.bench.shelf import DONE
 from firmware.bench.trouble import WrongUse
@@ -142,6 +143,34 @@ def test_a_board_whose_micropython_is_gone_keeps_everything(laptop: Laptop, boar
     assert (done.device, done.unsent) == ("kn-0007", 5)
     after = now_on(board.port)
     assert (dict(after.files), dict(after.nvs)) == (dict(before.files), dict(before.nvs))
+
+
+def test_stopped_while_flash_is_read_nothing_is_erased(laptop: Laptop, board: SimulatedBoard) -> None:
+    """littlefs calls back from C, where Ctrl-C would be swallowed: half of the files would pass for all of them."""
+    laptop.flasher.flash(laptop.wish(board.port))
+    lived(board.port)
+    with (board.folder / "flash.bin").open("r+b") as flash:
+        flash.seek(0x10000)
+        flash.write(b"\xff" * 4096)
+    board.press_reset()
+    before = hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest()
+
+    def stopped(step: str, done: int, of: int) -> None:
+        if step == SAVE and (done, of) == (3, 4):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        laptop.flasher.flash(laptop.wish(board.port), stopped)
+    assert hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest() == before
+
+
+def test_a_station_that_is_refused_goes_on_measuring(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    with pytest.raises(WrongUse, match="is none of"):
+        laptop.flasher.flash(laptop.wish(board.port, board="heltec_v9"))
+    board.wait_mode("run")
+    assert rom.usable(board.port) == "esp32s3"
+    board.wait_mode("run")
 
 
 def test_a_wrong_board_is_named_and_not_touched(laptop: Laptop, board: SimulatedBoard) -> None:
