@@ -100,6 +100,7 @@ class OtherBoard:
         self.put(files or {})
         self.ops: list[int] = []  # commands to the loader, in order
         self.cut_when: Callable[[int, int], bool] = lambda op, n: False  # (op, how many so far)
+        self.cut_keys = -1  # so many bytes to the prompt are left until the cable is out
         self.path = ""
         self._master = self._inner = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -191,6 +192,8 @@ class OtherBoard:
         if self.manners.echo:
             self._say(data)
         for n in range(len(data)):
+            if self._master < 0:
+                return
             self._byte(data[n : n + 1])
 
     def _byte(self, one: bytes) -> None:
@@ -229,6 +232,10 @@ class OtherBoard:
 
     def _to_prompt(self, one: bytes) -> None:
         if not self.manners.prompt:
+            return
+        self.cut_keys -= 1
+        if self.cut_keys == 0:
+            self.unplug()
             return
         if self._process is None:
             self._begin(b"")
