@@ -6,11 +6,13 @@ board itself still knows of the same device wins over the backup. Pure but for `
 Source: LoRaWAN L2 1.0.4, 6.2.4 (a DevNonce is never used twice) and 4.3.1.5 (nor is a frame counter).
 """
 
+import json
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from firmware.bench.backup import CLOCK, OF_IDENTITY, OUTBOX, Backup
+from firmware.bench import looking
+from firmware.bench.backup import CLOCK, IDENTITY, OF_IDENTITY, OUTBOX, Backup
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.looking import Found, Told
 from firmware.bench.repl import Repl
@@ -31,7 +33,8 @@ def ahead(backup: Backup, now: datetime) -> Backup:
     nvs = dict(backup.nvs)
     files = {path: data for path, data in backup.files.items() if path != SESSION}
     if backup.identity.get("activation") == "otaa":
-        nonce = int(nvs.get(NONCE, 0)) + NONCES_AT_LEAST + NONCES_AN_HOUR * hours
+        filed = _dev_nonce(backup.files.get(SESSION))
+        nonce = max(int(nvs.get(NONCE, 0)), filed) + NONCES_AT_LEAST + NONCES_AN_HOUR * hours
         if nonce > NONCE_MAX:
             raise WrongUse(
                 say(
@@ -41,6 +44,8 @@ def ahead(backup: Backup, now: datetime) -> Backup:
                 )
             )
         nvs[NONCE] = nonce
+        if filed:  # the firmware takes the higher of the two
+            files[SESSION] = json.dumps({"dev_nonce": nonce}).encode()
         nvs.pop(COUNTERS, None)
     elif isinstance(counters := nvs.get(COUNTERS), bytes) and len(counters) == _COUNTERS.size:
         of, up, down = _COUNTERS.unpack(counters)
@@ -51,6 +56,14 @@ def ahead(backup: Backup, now: datetime) -> Backup:
     if GENERATION in nvs or any(path.startswith(OUTBOX) for path in files):
         nvs[GENERATION] = int(nvs.get(GENERATION, backup.identity.get("generation", 1))) + GENERATIONS
     return replace(backup, files=files, nvs=nvs, nvs_raw=b"", nvs_at=0)
+
+
+def _dev_nonce(session: bytes | None) -> int:
+    """As the session's file has it, 0 where that says nothing."""
+    try:
+        return max(0, int(json.loads(session or b"{}")["dev_nonce"]))
+    except (ValueError, TypeError, KeyError):
+        return 0
 
 
 def merged(backup: Backup, board: Backup, now: datetime) -> Backup:
@@ -90,7 +103,10 @@ def onto(
                 repl.remove(path)
         board = board.without_identity()
     out = merged(backup, board, now)
-    put_files(repl, out.files, told or (lambda *_: None))
-    put_nvs(repl, out.nvs)
+    if not backup.nvs and not looking.has_nvs(repl):  # it never had more than its files
+        out = replace(out, nvs={})
+    put_nvs(repl, out.nvs)  # before the identity: cut off here, it is nobody yet, and leaps again
+    put_files(repl, {path: data for path, data in out.files.items() if path != IDENTITY}, told or (lambda *_: None))
+    put_files(repl, {path: data for path, data in out.files.items() if path == IDENTITY}, lambda *_: None)
     check_files(repl, out.files, out.nvs)
     return out
