@@ -82,7 +82,7 @@ class Flasher:
             with run.step(SAVE) as so_far:
                 kept, journal = self._saved(rom, found, journal, wish, so_far)
             run.out.backup = journal.backup
-            made = self._wanted(wish, found, kept)
+            made = self._wanted(replace(wish, board=wish.board or kept.board or journal.board), found, kept)
             other = wish.new_identity or journal.new_identity
             back = kept.without_identity() if other else kept
             if wish.config:
@@ -129,7 +129,7 @@ class Flasher:
         raise looking.damaged(path)
 
     def _wanted(self, wish: Wish, found: Found | None, kept: Backup) -> Program:
-        board = wish.board or kept.board or (found.board if found else "")
+        board = wish.board or (found.board if found else "")
         if not board:
             raise WrongUse(
                 say(

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import serial
+from mpremote import transport_serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
@@ -25,6 +26,7 @@ from firmware.bench.opening import opened
 from firmware.bench.trouble import BenchError, BoardSays
 from firmware.bench.words import say
 
+setattr(transport_serial, "print", lambda *_: None)  # noqa: B010  # it would print what it did not expect, also into JSON
 Progress = Callable[[int, int], None]  # (done, of all) in bytes
 CHUNK = 2048  # of a file, in one command
 ONE_COMMAND = 8192  # of text: more is sent in parts

@@ -96,7 +96,7 @@ def restore(
         return
     console = Console(highlight=False)
     console.print(say("This board is %s now.", "Diese Karte ist jetzt %s.", out.device))
-    if kept.mac and found.backup.mac != kept.mac:
+    if kept.mac and found.backup.mac and found.backup.mac != kept.mac:
         console.print(
             say(
                 "It was another board before: that one must not be switched on again, or two send under one name.",
