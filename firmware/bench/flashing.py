@@ -181,9 +181,9 @@ class Flasher:
                 put_files(repl, made.files, told)
             with run.step(RESTORE) as told:
                 put_files(repl, back.files, told)
-                put_nvs(repl, back.nvs)
+                put_nvs(repl, nvs := back.tried_anew())
             with run.step(CHECK):
-                check_files(repl, {**made.files, **back.files}, back.nvs)
+                check_files(repl, {**made.files, **back.files}, nvs)
                 repl.write(MAIN, made.main)
             self._shelf.write_journal(run.out.mac, replace(journal, step=DONE))
             if run.wish.restart:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firmware.bench import looking
-from firmware.bench.backup import IDENTITY, Backup
-from firmware.bench.filling import check_files, put_files
+from firmware.bench.backup import IDENTITY, TRIALS, Backup
+from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.places import Place, Row
 from firmware.bench.provisioning import Plan, Wish, decide
 from firmware.bench.registry import Registry
@@ -133,7 +133,9 @@ def _write(repl: Repl, board: Backup, plan: Plan, told: Progress) -> None:
             repl.remove(path)
     put_files(repl, {path: data for path, data in plan.files.items() if path != IDENTITY}, told)
     put_files(repl, {path: data for path, data in plan.files.items() if path == IDENTITY}, told)
-    check_files(repl, plan.files, {})
+    nvs = {TRIALS: 0} if board.nvs.get(TRIALS) else {}
+    put_nvs(repl, nvs)
+    check_files(repl, plan.files, nvs)
 
 
 def _more(gone: str, board: Backup, kept: str, found: looking.Found, registry: Registry, plan: Plan) -> list[str]:

@@ -94,6 +94,21 @@ def _kq(p, t, s):
 """ % (WATCHDOG_MS, _WINDOW_BITS)
 
 
+_START = """
+import time, machine
+try:
+ import esp32
+ n = esp32.NVS('klimanetz')
+ if n.get_i32('trials'):
+  n.set_i32('trials', 0)
+  n.commit()
+except Exception:
+ pass
+time.sleep_ms(100)
+machine.reset()
+"""
+
+
 class Repl:
     """`with Repl(port) as repl`: the firmware is stopped and its prompt is ours. Raises BenchError, Silent where no
     MicroPython answers. `boot_s`: how long a board that does not answer at once is given after a reset.
@@ -233,10 +248,13 @@ class Repl:
         self.run(f"try:\n _ko.remove({path!r})\nexcept OSError:\n pass")
 
     def reset(self) -> None:
-        """Start the board anew, as after a press of its button; the port is given back."""
+        """Start the board anew, as after a press of its button; the port is given back.
+
+        Starts that the bench makes are no failures of a configuration on trial: it has its tries before it again.
+        """
         with contextlib.suppress(BenchError):
             try:
-                self._transport.exec_raw_no_follow("import time, machine\ntime.sleep_ms(100)\nmachine.reset()")
+                self._transport.exec_raw_no_follow(_START)
             except (TransportError, OSError, serial.SerialException) as lost:
                 raise serial_trouble.lost(self.port, lost) from None
         self.close()

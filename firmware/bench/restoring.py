@@ -122,6 +122,6 @@ def onto(
         board = board.without_identity()
     out = merged(backup, board, now)
     put_files(repl, out.files, told or (lambda *_: None))
-    put_nvs(repl, out.nvs)
-    check_files(repl, out.files, out.nvs)
+    put_nvs(repl, nvs := out.tried_anew())
+    check_files(repl, out.files, nvs)
     return out
