@@ -70,6 +70,15 @@ def provision(
     found = looking.by_repl(repl, now)
     board = found.backup
     wanted, known = _wanted(order, registry, board)
+    if order.replaces == wanted.device:
+        raise WrongUse(
+            say(
+                "the box on the cable is %s itself, which is to leave; plug in the new one, or name who leaves: --old",
+                "die angesteckte Kiste ist selbst %s, das gehen soll; die neue anstecken oder mit --old sagen, welches"
+                " geht",
+                wanted.device,
+            )
+        )
     station = order.station or (order.row.station if order.row else None) or ""
     if station and registry.station(station) is None:
         raise WrongUse(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from firmware.bench import nvs_pages
-from firmware.bench.backup import CLOCK, OF_IDENTITY, OUTBOX, Backup
+from firmware.bench.backup import CLOCK, OF_IDENTITY, OUTBOX, Backup, outbox
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.looking import Found, Told
 from firmware.bench.repl import Repl
@@ -97,6 +97,15 @@ def _behind(key: str, own: int | bytes | None, value: int | bytes) -> bool:
         (of, up, _), (old, then, _) = _COUNTERS.unpack(own), _COUNTERS.unpack(value)
         return bool(of == old and up < then)
     return own is None
+
+
+def left_out(backup: Backup, there: Backup) -> int:
+    """Unsent readings of the backup that a board with `there` on it will not send."""
+
+    def known(of: Backup) -> set[tuple[int, int]]:
+        return {(one.generation, one.seq) for one, _, _ in outbox(of.files).newest_first()}
+
+    return len(known(backup) - known(there))
 
 
 def onto(
