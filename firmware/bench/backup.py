@@ -23,7 +23,8 @@ OUTBOX = "/outbox/"
 # Of the identity and of nobody else: a box with a new identity begins without them.
 OF_IDENTITY = (IDENTITY, "/lorawan.json", OUTBOX, CLOCK)
 NVS_OF_IDENTITY = ("lw_nonce", "lw_count", "boots", "generation", "segment", "unstored")
-NVS_KEYS = (*NVS_OF_IDENTITY, "lw_air", "crash", "trials")
+TRIALS = "trials"  # how often it started with a configuration that has not worked yet: after three it takes it no more
+NVS_KEYS = (*NVS_OF_IDENTITY, "lw_air", "crash", TRIALS)
 PULSES = "p_"  # and a sensor's name: the total of its contact
 
 
@@ -55,6 +56,10 @@ class Backup:
     def unsent(self) -> int:
         """Readings that the cloud has not stored."""
         return int(outbox(self.files).waiting())
+
+    def tried_anew(self) -> dict[str, int | bytes]:
+        """`nvs`, where the configuration has its tries before it: whoever has it on the bench gives them."""
+        return {**self.nvs, **({TRIALS: 0} if self.nvs.get(TRIALS) else {})}
 
     @property
     def is_empty(self) -> bool:

@@ -49,7 +49,9 @@ class Wish:
 
 @dataclass
 class Flashed:
-    """How it went. `backup`: of what was on the board, "" none; `seconds`: step -> how long it took."""
+    """How it went. `backup`: of what was on the board, "" none; `left`: readings that are only there now, as the board
+    became another device; `seconds`: step -> how long it took.
+    """
 
     mac: str = ""
     chip: str = ""
@@ -59,6 +61,7 @@ class Flashed:
     device: str = ""
     unsent: int = 0
     backup: str = ""
+    left: int = 0
     resumed: bool = False
     files: int = 0
     bytes: int = 0
@@ -90,6 +93,7 @@ class Flasher:
             program.check_chip(made, rom.chip)
             program.check_room(made, back.files, rom.flash_bytes)
             run.about(made, back)
+            run.out.left = kept.unsent if other else 0
             run.out.resumed = journal.step in OPEN
             journal = replace(journal, board=made.board, micropython=made.micropython.sha256, new_identity=other)
             erased = self._write(rom, made, back, journal, found, run)
@@ -123,9 +127,7 @@ class Flasher:
         """Counters are there and no file can be read: of a klimanetz board that must not simply go."""
         if b"klimanetz" not in looking.nvs_by_rom(rom)[0]:
             return  # another program's
-        path = self._shelf.place(rom.mac) / "flash.bin"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(rom.read(0, rom.flash_bytes, told))
+        path = self._shelf.save_whole(rom.mac, self._now(), rom.read(0, rom.flash_bytes, told))
         raise looking.damaged(path)
 
     def _wanted(self, wish: Wish, found: Found | None, kept: Backup) -> Program:
@@ -181,9 +183,9 @@ class Flasher:
                 put_files(repl, made.files, told)
             with run.step(RESTORE) as told:
                 put_files(repl, back.files, told)
-                put_nvs(repl, back.nvs)
+                put_nvs(repl, nvs := back.tried_anew())
             with run.step(CHECK):
-                check_files(repl, {**made.files, **back.files}, back.nvs)
+                check_files(repl, {**made.files, **back.files}, nvs)
                 repl.write(MAIN, made.main)
             self._shelf.write_journal(run.out.mac, replace(journal, step=DONE))
             if run.wish.restart:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firmware.bench import looking
-from firmware.bench.backup import CONFIG, IDENTITY, Backup
-from firmware.bench.filling import check_files, put_files
+from firmware.bench.backup import CONFIG, IDENTITY, TRIALS, Backup
+from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.places import Place, Row
 from firmware.bench.provisioning import Plan, Wish, decide
 from firmware.bench.registry import Registry
@@ -71,6 +71,15 @@ def provision(
     found = looking.by_repl(repl, now)
     board = found.backup
     wanted, known = _wanted(order, registry, board)
+    if order.replaces == wanted.device:
+        raise WrongUse(
+            say(
+                "the box on the cable is %s itself, which is to leave; plug in the new one, or name who leaves: --old",
+                "die angesteckte Kiste ist selbst %s, das gehen soll; die neue anstecken oder mit --old sagen, welches"
+                " geht",
+                wanted.device,
+            )
+        )
     station = order.station or (order.row.station if order.row else None) or ""
     if station and registry.station(station) is None:
         raise WrongUse(
@@ -155,7 +164,9 @@ def _write(repl: Repl, board: Backup, plan: Plan, told: Progress) -> None:
             repl.remove(path)
     put_files(repl, {path: data for path, data in plan.files.items() if path != IDENTITY}, told)
     put_files(repl, {path: data for path, data in plan.files.items() if path == IDENTITY}, told)
-    check_files(repl, plan.files, {})
+    nvs = {TRIALS: 0} if board.nvs.get(TRIALS) else {}
+    put_nvs(repl, nvs)
+    check_files(repl, plan.files, nvs)
 
 
 def _more(gone: str, board: Backup, kept: str, found: looking.Found, registry: Registry, plan: Plan) -> list[str]:

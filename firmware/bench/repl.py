@@ -249,7 +249,10 @@ class Repl:
         self.run(f"try:\n _ko.remove({path!r})\nexcept OSError:\n pass")
 
     def reset(self) -> None:
-        """Start the board anew, as after a press of its button; the port is given back."""
+        """Start the board anew, as after a press of its button; the port is given back.
+
+        Starts that the bench makes are no failures of a configuration on trial: it has its tries before it again.
+        """
         with contextlib.suppress(BenchError):
             try:
                 self._transport.exec_raw_no_follow(_RESTART)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from firmware.bench import looking, nvs_pages
-from firmware.bench.backup import CLOCK, IDENTITY, OF_IDENTITY, OUTBOX, Backup
+from firmware.bench.backup import CLOCK, IDENTITY, OF_IDENTITY, OUTBOX, Backup, outbox
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.looking import Found, Told
 from firmware.bench.repl import Repl
@@ -111,6 +111,15 @@ def _behind(key: str, own: int | bytes | None, value: int | bytes) -> bool:
     return own is None
 
 
+def left_out(backup: Backup, there: Backup) -> int:
+    """Unsent readings of the backup that a board with `there` on it will not send."""
+
+    def known(of: Backup) -> set[tuple[int, int]]:
+        return {(one.generation, one.seq) for one, _, _ in outbox(of.files).newest_first()}
+
+    return len(known(backup) - known(there))
+
+
 def onto(
     repl: Repl, found: Found, backup: Backup, now: datetime, replace_identity: bool = False, told: Told | None = None
 ) -> Backup:
@@ -135,8 +144,8 @@ def onto(
     out = merged(backup, board, now)
     if not backup.nvs and not looking.has_nvs(repl):  # it never had more than its files
         out = replace(out, nvs={})
-    put_nvs(repl, out.nvs)  # before the identity: cut off here, it is nobody yet, and leaps again
+    put_nvs(repl, nvs := out.tried_anew())  # before the identity: cut off here, it is nobody yet, and leaps again
     put_files(repl, {path: data for path, data in out.files.items() if path != IDENTITY}, told or (lambda *_: None))
     put_files(repl, {path: data for path, data in out.files.items() if path == IDENTITY}, lambda *_: None)
-    check_files(repl, out.files, out.nvs)
+    check_files(repl, out.files, nvs)
     return out

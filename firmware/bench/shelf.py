@@ -41,13 +41,22 @@ class Shelf:
 
     def save(self, backup: Backup) -> Path:
         """A new file each time: an older one is never written over."""
-        stamp = backup.made.replace(":", "").replace("-", "")
-        path = self.place(backup.mac) / f"backup-{stamp}.json"
-        n = 1
+        path = self._free(backup.mac, "backup", backup.made, ".json")
+        backups.write(backup, path)
+        return path
+
+    def save_whole(self, mac: str, now: datetime, flash: bytes) -> Path:
+        """All of a board's flash, keys among it, likewise."""
+        path = self._free(mac, "flash", stamp(now), ".bin")
+        durable(path, flash)
+        return path
+
+    def _free(self, mac: str, what: str, made: str, end: str) -> Path:
+        base = f"{what}-{made.replace(':', '').replace('-', '')}"
+        path, n = self.place(mac) / (base + end), 1
         while path.exists():
             n += 1
-            path = path.with_name(f"backup-{stamp}-{n}.json")
-        backups.write(backup, path)
+            path = path.with_name(f"{base}-{n}{end}")
         return path
 
     def journal(self, mac: str) -> Journal | None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from firmware.bench.trouble import BenchError
+from firmware.bench.units import number
 from firmware.bench.words import say
 from klimanetz import __version__
 from klimanetz.cli.device import batching
@@ -199,8 +200,9 @@ def flash(
         say(
             "%s at %s: MicroPython %s, firmware %s (%s files, %s bytes), read back, in %.0f s.",
             "%s an %s: MicroPython %s, Firmware %s (%s Dateien, %s Byte), zurückgelesen, in %.0f s.",
-            done.board, wish.port, done.micropython, done.version, done.files, f"{done.bytes:,}", total,
-        )
+            done.board, wish.port, done.micropython, done.version, done.files, number(done.bytes, 0), total,
+        ),
+        soft_wrap=True,
     )  # fmt: skip
     if done.device:
         console.print(
@@ -213,6 +215,16 @@ def flash(
         )
     else:
         console.print(say("Next: klimanetz device provision", "Weiter: klimanetz device provision"))
+    if done.left:
+        console.print(
+            say(
+                "%s unsent readings of the old device are only in its backup now: klimanetz device rescue %s",
+                "%s ungesendete Messungen des alten Geräts sind nur noch in der Sicherung: klimanetz device rescue %s",
+                done.left,
+                Shelves(shelf).place(done.mac) / done.backup,
+            ),
+            soft_wrap=True,
+        )
     if new_identity:
         console.print(
             say(

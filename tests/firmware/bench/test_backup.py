@@ -21,7 +21,7 @@ from firmware.bench import backup as backups
 from firmware.bench import nvs_pages
 from firmware.bench.backup import Backup
 from firmware.bench.rescue import frames, readings
-from firmware.bench.restoring import GENERATIONS, ahead, merged
+from firmware.bench.restoring import GENERATIONS, ahead, left_out, merged
 from firmware.bench.shelf import DONE, ERASING, Journal, Shelf, stamp
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.wire import WireReading, decode
@@ -70,6 +70,13 @@ def test_the_shelf_writes_over_nothing(tmp_path: Path) -> None:
     assert first != second
     assert backups.read(first) == backups.read(second) == kept()
     assert shelf.backups(MAC) == sorted([first, second])
+
+
+def test_a_whole_flash_is_kept_for_its_owner_and_beside_the_one_before(tmp_path: Path) -> None:
+    os.umask(0o022)
+    paths = [Shelf(tmp_path).save_whole(MAC, NOW, flash) for flash in (b"1", b"2")]
+    assert [path.read_bytes() for path in paths] == [b"1", b"2"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
 
 
 def test_the_journal_is_what_was_written_and_a_damaged_one_is_said(tmp_path: Path) -> None:
@@ -244,6 +251,12 @@ def test_unsent_readings_come_with_their_identity_and_a_time_that_holds() -> Non
         else:  # never synchronised: somewhere after the second boot and before the backup
             assert one.time_s - one.uncertainty_s <= true_s + 86_400
             assert one.time_s + one.uncertainty_s >= 1_790_000_000 + 2 * 86_400
+
+
+def test_readings_that_a_restore_leaves_out_are_counted() -> None:
+    life = a_life(2, 3, {1, 2})
+    assert left_out(life, life) == 0
+    assert left_out(life, replace(life, files={"/identity.json": OTAA})) == 6
 
 
 def test_frames_hold_all_of_them_once() -> None:

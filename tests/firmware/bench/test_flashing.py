@@ -14,7 +14,7 @@ from firmware.bench.backup import MAIN, OUTBOX, Backup
 from firmware.bench.flashing import SAVE
 from firmware.bench.repl import Repl
 from firmware.bench.shelf import DONE
-from firmware.bench.trouble import WrongUse
+from firmware.bench.trouble import BenchError, WrongUse
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, Laptop
 
@@ -119,7 +119,7 @@ def test_a_new_identity_forgets_the_old_one_but_not_the_air_time(laptop: Laptop,
     before = lived(board.port)
     with Repl(board.port) as repl:
         repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_blob('lw_air', b'air')\n_n.commit()")
-    done = laptop.flasher.flash(laptop.wish(board.port, new_identity=True))
+    done = laptop.flasher.flash(laptop.wish(board.port, new_identity=True, restart=False))
     after = now_on(board.port)
     assert (done.device, set(after.files), dict(after.nvs)) == (
         "",
@@ -127,6 +127,7 @@ def test_a_new_identity_forgets_the_old_one_but_not_the_air_time(laptop: Laptop,
         {"lw_air": b"air"},
     )
     kept = laptop.shelf.backup(done.mac, done.backup)
+    assert done.left == 5
     assert kept is not None
     assert kept.device == before.device
     assert kept.unsent == 5
@@ -143,6 +144,22 @@ def test_a_board_whose_micropython_is_gone_keeps_everything(laptop: Laptop, boar
     assert (done.device, done.unsent) == ("kn-0007", 5)
     after = now_on(board.port)
     assert (dict(after.files), dict(after.nvs)) == (dict(before.files), dict(before.nvs))
+
+
+def test_files_that_cannot_be_read_are_kept_whole(laptop: Laptop, board: SimulatedBoard) -> None:
+    laptop.flasher.flash(laptop.wish(board.port))
+    lived(board.port)
+    with (board.folder / "flash.bin").open("r+b") as flash:
+        for at in (0x10000, 0x200000):
+            flash.seek(at)
+            flash.write(b"\x55" * 8192)
+        flash.seek(0x9000)
+        flash.write(b"klimanetz")
+    board.press_reset()
+    with pytest.raises(BenchError, match="cannot be read, though there is something"):
+        laptop.flasher.flash(laptop.wish(board.port))
+    (kept,) = laptop.shelf.place(board.mac).glob("flash-*.bin")
+    assert kept.read_bytes() == (board.folder / "flash.bin").read_bytes()
 
 
 def test_stopped_while_flash_is_read_nothing_is_erased(laptop: Laptop, board: SimulatedBoard) -> None:
@@ -171,6 +188,21 @@ def test_a_station_that_is_refused_goes_on_measuring(laptop: Laptop, board: Simu
     board.wait_mode("run")
     assert rom.usable(board.port) == "esp32s3"
     board.wait_mode("run")
+
+
+def test_starts_on_the_bench_do_not_use_up_a_configuration(laptop: Laptop, board: SimulatedBoard) -> None:
+    """Without a gateway in reach it has never worked; the third start would be its last, whoever caused it."""
+    laptop.flasher.flash(laptop.wish(board.port))
+    used_up = "import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_i32('trials', 3)\n_n.commit()"
+    with Repl(board.port) as repl:
+        repl.run(used_up)
+        repl.reset()
+    with Repl(board.port) as repl:
+        assert looking.nvs_of(repl, ["trials"])["trials"] < 3
+        repl.run(used_up)
+    laptop.flasher.flash(laptop.wish(board.port, restart=False))
+    with Repl(board.port) as repl:
+        assert looking.nvs_of(repl, ["trials"])["trials"] == 0
 
 
 def test_a_wrong_board_is_named_and_not_touched(laptop: Laptop, board: SimulatedBoard) -> None:

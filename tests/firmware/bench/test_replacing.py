@@ -138,6 +138,14 @@ def test_a_new_box_takes_over(pair: Pair, old_flash: tuple[Path, Backup]) -> Non
     assert done.installed.colour == "yellow", done.installed.reason  # nobody was asked, nothing was sent
     identity = json.loads(now_on(pair.new)[IDENTITY_FILE])
     assert identity["device"] == pair.name
+    stays = pair.trip().stays(pair.name)
+    bench = Bench(pair.laptop.flasher, pair.laptop.shelf, pair.trip(), None, "", lambda: datetime.now(UTC))
+    with pytest.raises(WrongUse, match="itself, which is to leave"):  # the same again, by mistake
+        exchange(
+            bench, Change(station=STATION), Wish(pair.new.port), Order(new=Activation.OTAA),
+            Wanted(VERSION, radio=False, rounds=1), lambda *_: None, lambda _: None,
+        )  # fmt: skip
+    assert pair.trip().stays(pair.name) == stays
 
 
 def now_on(board: SimulatedBoard) -> dict[str, bytes]:
