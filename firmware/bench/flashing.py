@@ -77,21 +77,22 @@ class Flasher:
         with run.step(LOOK):
             found = _ask(wish.port, self._now())
         with Rom(wish.port, wish.baud) as rom:
-            run.out.mac, run.out.chip = rom.mac, rom.chip
-            journal = self._shelf.journal(rom.mac)
-            with run.step(SAVE) as so_far:
-                kept, journal = self._saved(rom, found, journal, wish, so_far)
-            run.out.backup = journal.backup
-            made = self._wanted(replace(wish, board=wish.board or kept.board or journal.board), found, kept)
-            other = wish.new_identity or journal.new_identity
-            back = kept.without_identity() if other else kept
-            if wish.config:
-                back = replace(back, files={**back.files, CONFIG: wish.config})
-            program.check_chip(made, rom.chip)
-            program.check_room(made, back.files, rom.flash_bytes)
-            run.about(made, back)
-            run.out.resumed = journal.step in OPEN
-            journal = replace(journal, board=made.board, micropython=made.micropython.sha256, new_identity=other)
+            with _left_alone(rom):
+                run.out.mac, run.out.chip = rom.mac, rom.chip
+                journal = self._shelf.journal(rom.mac)
+                with run.step(SAVE) as so_far:
+                    kept, journal = self._saved(rom, found, journal, wish, so_far)
+                run.out.backup = journal.backup
+                made = self._wanted(replace(wish, board=wish.board or kept.board or journal.board), found, kept)
+                other = wish.new_identity or journal.new_identity
+                back = kept.without_identity() if other else kept
+                if wish.config:
+                    back = replace(back, files={**back.files, CONFIG: wish.config})
+                program.check_chip(made, rom.chip)
+                program.check_room(made, back.files, rom.flash_bytes)
+                run.about(made, back)
+                run.out.resumed = journal.step in OPEN
+                journal = replace(journal, board=made.board, micropython=made.micropython.sha256, new_identity=other)
             erased = self._write(rom, made, back, journal, found, run)
             with run.step(START):
                 rom.restart()
@@ -104,7 +105,10 @@ class Flasher:
         """What the board must not lose, on the laptop's disk, and where that stands."""
         if not (found and found.alive) and journal is not None and journal.step in OPEN:
             kept = self._shelf.backup(rom.mac, journal.backup) or Backup(rom.mac, "")
-            return kept, journal
+            if found is None or found.backup.device in ("", kept.device):
+                if found is not None and not found.backup.files.items() <= kept.files.items():
+                    self._shelf.save(replace(found.backup, mac=rom.mac))  # somebody has been at it meanwhile
+                return kept, journal
         if found is not None:
             raw, at = looking.nvs_by_rom(rom)
             kept = replace(found.backup, mac=rom.mac, nvs_raw=raw, nvs_at=at)
@@ -210,6 +214,16 @@ class _Run:
         out.device, out.unsent = back.device, back.unsent
         out.files = len(made.files) + 1
         out.bytes = sum(len(data) for data in made.files.values()) + len(made.main)
+
+
+@contextmanager
+def _left_alone(rom: Rom) -> Iterator[None]:
+    """Nothing is touched in here: where it ends badly, the board goes on with what it was doing."""
+    try:
+        yield
+    except BaseException:
+        rom.restart()
+        raise
 
 
 def _ask(port: str, now: datetime) -> Found | None:
