@@ -108,7 +108,10 @@ class Flasher:
         """What the board must not lose, on the laptop's disk, and where that stands."""
         if not (found and found.alive) and journal is not None and journal.step in OPEN:
             kept = self._shelf.backup(rom.mac, journal.backup) or Backup(rom.mac, "")
-            return kept, journal
+            if found is None or found.backup.device in ("", kept.device):
+                if found is not None and not found.backup.files.items() <= kept.files.items():
+                    self._shelf.save(replace(found.backup, mac=rom.mac))  # somebody has been at it meanwhile
+                return kept, journal
         if found is not None:
             raw, at = looking.nvs_by_rom(rom)
             kept = replace(found.backup, mac=rom.mac, nvs_raw=raw, nvs_at=at)
