@@ -65,3 +65,10 @@ def test_a_row_hidden_behind_a_bad_one_is_seen() -> None:
     with pytest.raises(BadRows) as refused:
         rows.read(text.encode())
     assert [row.line for row in refused.value.rows] == [2, 3]
+
+
+def test_of_several_rows_one_has_to_be_named() -> None:
+    two = rows.read(b"device,activation\nkn-1,mqtt\nkn-2,mqtt\n")
+    with pytest.raises(WrongUse, match="has 2 devices: say which, --device NAME"):
+        rows.pick(two, "")
+    assert rows.pick(two, "kn-2").device.device == "kn-2"
