@@ -21,7 +21,7 @@ demo: $(VENV)/run.stamp
 	@$(BIN)/klimanetz demo $(ARGS)
 
 device-demo: $(VENV)/dev.stamp
-	@$(BIN)/klimanetz device demo $(ARGS)
+	@$(BIN)/klimanetz device demo $(ARGS) || [ $$? -eq 130 ]  # 130: Ctrl-C
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest $(ARGS)

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from cloud.registry import imports
-from firmware.bench.cloud import Api, http
+from firmware.bench.cloud import Api
 from firmware.bench.flashing import Flasher, Wish
 from firmware.bench.installing import Installed, Laptop
 from firmware.bench.provision import Order
@@ -125,7 +125,7 @@ def bench(folder: Path, port: int) -> Iterator[Bench]:
 def first_reading(url: str, done: Installed) -> dict[str, Any]:
     """The new station's air temperature, as anybody may ask for it, and which reading it is. Raises BenchError."""
     address = f"{url}/v1/stations/{done.provisioned.station}/series/air_temperature"
-    series = http(url, "")(address.removeprefix(url))
+    series = Online(url, "").find(address.removeprefix(url))
     if not series or not series["rows"]:
         raise BenchError(say("%s has no value", "%s hat keinen Wert", address))
     reading = {
@@ -221,7 +221,8 @@ def _laptop(folder: Path, url: str, key: str) -> Laptop:
 
     shelf = Shelf(folder)
     flasher = Flasher(shelf, stand_in_images.fill(folder / "images"), __version__, now)
-    return Laptop(flasher, shelf, Online(url, key), Api(http(url, key)), "", now)
+    online = Online(url, key)
+    return Laptop(flasher, shelf, online, Api(online.find), "", now)
 
 
 def _log_to(file: Path) -> None:

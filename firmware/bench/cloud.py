@@ -8,20 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
-import httpx
-
 from firmware.bench.link import has_arrived
+from firmware.bench.places import Row, standing
 from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
 
 Find = Callable[[str], Any]  # the body of GET, None for 404; raises BenchError
-TIMEOUT_S = 10.0
 POLL_S = 2.0
 OnWait = Callable[[float, float], None]  # (waited, at most), seconds
-
-
-class Unreachable(BenchError):
-    """The API does not answer, or not as one."""
 
 
 class Cloud(Protocol):
@@ -40,8 +34,18 @@ class Cloud(Protocol):
         """What has arrived."""
 
 
+class Known(Protocol):
+    """What is asked of firmware.bench.registry.Registry."""
+
+    def station(self, name: str) -> Row | None: ...
+
+    def device(self, name: str) -> Row | None: ...
+
+    def stays(self, device: str) -> list[Row]: ...
+
+
 class Api:
-    """The API's answers. `find`: see `http`."""
+    """The API's answers. `find`: firmware.bench.registry.Online's."""
 
     def __init__(self, find: Find) -> None:
         self._find = find
@@ -63,26 +67,35 @@ class Api:
         return found
 
 
-def http(url: str, key: str) -> Find:
-    """`url` and `key`: KLIMANETZ_API_URL and KLIMANETZ_API_KEY."""
-    base = url.rstrip("/")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+class OnATrip:
+    """What a trip's manifest knows; nobody can be asked what it does not. `at`: RFC 3339, now."""
 
-    def find(path: str) -> Any:
-        try:
-            answer = httpx.get(base + path, headers=headers, timeout=TIMEOUT_S)
-            if answer.status_code == 404 and "json" in answer.headers.get("content-type", ""):
-                return None
-            if answer.status_code in (401, 403):
-                raise Unreachable(say("the API wants another key (KLIMANETZ_API_KEY)",
-                                      "die API will einen anderen Schlüssel (KLIMANETZ_API_KEY)"))  # fmt: skip
-            answer.raise_for_status()
-            return answer.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise Unreachable(say("%s does not answer (%s)", "%s antwortet nicht (%s)", base, why)) from None
+    def __init__(self, known: Known, at: str) -> None:
+        self._known, self._at = known, at
 
-    return find
+    def station(self, name: str) -> Mapping[str, Any] | None:
+        row = self._known.station(name)
+        if row is None or row.get("longitude") in (None, ""):
+            return None
+        where = [float(row["longitude"]), float(row["latitude"])]
+        return {"id": name, "geometry": {"type": "Point", "coordinates": where}, "properties": dict(row)}
+
+    def device(self, name: str) -> Mapping[str, Any] | None:
+        row = self._known.device(name)
+        if row is None:
+            return None
+        stay = standing(self._known.stays(name), self._at)
+        return {**row, "station": stay["station"] if stay else None}
+
+    def latest(self) -> Mapping[str, Any]:
+        raise _no_network()
+
+    def delivery(self, device: str) -> Mapping[str, Any] | None:
+        raise _no_network()
+
+
+def _no_network() -> BenchError:
+    return BenchError(say("a manifest does not know that", "das weiß ein Manifest nicht"))
 
 
 def until_arrived(

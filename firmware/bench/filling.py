@@ -34,6 +34,14 @@ def put_nvs(repl: Repl, values: Mapping[str, int | bytes]) -> None:
     new = {key: value for key, value in values.items() if there.get(key) != value}
     if not new:
         return
+    if not looking.has_nvs(repl):
+        raise BenchError(
+            say(
+                "the MicroPython at %s has no place for counters (esp32.NVS): flash the board first",
+                "das MicroPython an %s hat keinen Platz für Zähler (esp32.NVS): die Karte erst flashen",
+                repl.port,
+            )
+        )
     lines = ["import esp32", "_n = esp32.NVS('klimanetz')"]
     for key, value in new.items():
         lines.append(f"_n.{'set_i32' if isinstance(value, int) else 'set_blob'}({key!r}, {value!r})")

@@ -85,7 +85,7 @@ class Flasher:
             with run.step(SAVE) as so_far:
                 kept, journal = self._saved(rom, found, journal, wish, so_far)
             run.out.backup = journal.backup
-            made = self._wanted(wish, found, kept)
+            made = self._wanted(replace(wish, board=wish.board or kept.board or journal.board), found, kept)
             other = wish.new_identity or journal.new_identity
             back = kept.without_identity() if other else kept
             if wish.config:
@@ -108,7 +108,10 @@ class Flasher:
         """What the board must not lose, on the laptop's disk, and where that stands."""
         if not (found and found.alive) and journal is not None and journal.step in OPEN:
             kept = self._shelf.backup(rom.mac, journal.backup) or Backup(rom.mac, "")
-            return kept, journal
+            if found is None or found.backup.device in ("", kept.device):
+                if found is not None and not found.backup.files.items() <= kept.files.items():
+                    self._shelf.save(replace(found.backup, mac=rom.mac))  # somebody has been at it meanwhile
+                return kept, journal
         if found is not None:
             raw, at = looking.nvs_by_rom(rom)
             kept = replace(found.backup, mac=rom.mac, nvs_raw=raw, nvs_at=at)
@@ -131,7 +134,7 @@ class Flasher:
         raise looking.damaged(path)
 
     def _wanted(self, wish: Wish, found: Found | None, kept: Backup) -> Program:
-        board = wish.board or kept.board or (found.board if found else "")
+        board = wish.board or (found.board if found else "")
         if not board:
             raise WrongUse(
                 say(

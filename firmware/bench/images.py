@@ -8,7 +8,7 @@ repository. Sources: micropython.org/download (names of builds), micropython-lib
 import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Pinned:
     version: str
     file: str
     sha256: str
-    url: str
+    url: str = ""
 
     @property
     def offset(self) -> int:
@@ -110,9 +110,9 @@ class Folder:
 def load(path: Path) -> Folder:
     """Raises WrongUse."""
     try:
-        said: dict[str, Any] = json.loads((path / LOCK).read_text("utf-8"))
-        images = [Pinned(**one) for one in said.get("images", ())]
-        packages = [Package(**one) for one in said.get("packages", ())]
+        said = json.loads((path / LOCK).read_text("utf-8-sig"))
+        images = [Pinned(**_texts(one, Pinned)) for one in _list(said, "images")]
+        packages = [Package(**_texts(one, Package), files=_sums(one)) for one in _list(said, "packages")]
     except FileNotFoundError:
         raise WrongUse(
             say(
@@ -125,6 +125,41 @@ def load(path: Path) -> Folder:
     except (OSError, ValueError, TypeError) as error:
         raise WrongUse(say("%s cannot be used: %s", "%s ist nicht brauchbar: %s", path / LOCK, error)) from None
     return Folder(path, images, packages)
+
+
+def _list(said: Any, name: str) -> list[dict[str, Any]]:
+    """A list of objects, [] where it is not there. Raises ValueError, in words, as those below do."""
+    found = said.get(name, []) if isinstance(said, dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError(say("'%s' has to be a list of objects", "'%s' muss eine Liste von Objekten sein", name))
+    return found
+
+
+def _texts(one: dict[str, Any], kind: type) -> dict[str, str]:
+    """What is known of an entry; whoever edits the file by hand may have written more into it."""
+    out = {}
+    for known in fields(kind):
+        value = one.get(known.name, None if known.default is MISSING else known.default)
+        if known.name == "files":
+            continue
+        if not isinstance(value, str):
+            raise ValueError(_lacks(one, known.name))
+        out[known.name] = value.lower() if known.name == "sha256" else value
+    return out
+
+
+def _sums(package: dict[str, Any]) -> dict[str, str]:
+    found = package.get("files")
+    if not isinstance(found, dict) or not all(isinstance(sha256, str) for sha256 in found.values()):
+        raise ValueError(_lacks(package, "files"))
+    return {name: sha256.lower() for name, sha256 in found.items()}
+
+
+def _lacks(one: dict[str, Any], name: str) -> str:
+    called = one.get("file") or one.get("name") or "?"
+    return say(
+        "the entry of %s lacks '%s', or it is no text", "im Eintrag %s fehlt '%s' oder ist kein Text", called, name
+    )
 
 
 def record(folder: Folder) -> None:
@@ -163,7 +198,29 @@ def check(data: bytes, chip: str, name: str) -> list[partitions.Partition]:
                 name,
             )
         )
+    app = next((row.offset for row in rows if row.kind == partitions.APP), 0)
+    begin = app - OFFSETS[chip]
+    if begin > len(data) or _is_cut_off(data[max(0, begin) :]):
+        raise WrongUse(
+            say(
+                "%s is cut off: its program is not all there; fetch it again",
+                "%s ist abgeschnitten: das Programm darin ist nicht vollständig; neu holen",
+                name,
+            )
+        )
     return rows
+
+
+def _is_cut_off(app: bytes) -> bool:
+    """Whether a program ends before its last segment does (ESP-IDF, "App Image Format")."""
+    if app[:1] != bytes((IMAGE_MAGIC,)):
+        return False
+    at = 24
+    for _ in range(app[1] if len(app) > at else 1):
+        if at + 8 > len(app):
+            return True
+        at += 8 + struct.unpack_from("<I", app, at + 4)[0]
+    return at > len(app)
 
 
 def chip_of(data: bytes) -> str | None:

@@ -95,6 +95,11 @@ def nvs_of(repl: Repl, keys: list[str]) -> dict[str, Any]:
     return dict(repl.value(f"_kn({keys!r})"))
 
 
+def has_nvs(repl: Repl) -> bool:
+    """Whether this MicroPython keeps counters at all: one that is not built for an ESP32 does not."""
+    return bool(repl.run("try:\n import esp32\n esp32.NVS\n print(1)\nexcept Exception:\n pass").strip())
+
+
 def by_rom(rom: Rom, now: datetime, told: Told | None = None) -> Backup:
     """The same from flash as it stands: for a board whose MicroPython does not answer. An empty backup for a chip
     that is new or had another program; `files` is empty where the file system is damaged beyond reading.

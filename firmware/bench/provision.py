@@ -4,12 +4,13 @@ The rule: whatever may be refused is refused before the board is touched, and wh
 first. Each step can be done again: a second run finds what the first one did.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from firmware.bench import looking
-from firmware.bench.backup import IDENTITY, TRIALS, Backup
+from firmware.bench.backup import CONFIG, IDENTITY, TRIALS, Backup
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.places import Place, Row
 from firmware.bench.provisioning import Plan, Wish, decide
@@ -84,6 +85,7 @@ def provision(
     heard = registry.heard(wanted.device) if known is not None else False
     wish = Wish(wanted, known, heard, order.config, order.replace_identity, order.new_key, order.password)
     plan = decide(wish, board, found.board, now)
+    _check_program(repl, plan)
     kept = str(save(board)) if plan.files and not board.is_empty else ""
     change = registry.put_device(plan.row)
     _write(repl, board, plan, told or (lambda *_: None))
@@ -147,6 +149,26 @@ def _wanted(order: Order, registry: Registry, board: Backup) -> tuple[Device, Ro
     if known is None:
         return Device(device=name, activation=order.new or Activation.OTAA), None
     return Device.model_validate({n: v for n, v in known.items() if n in Device.model_fields}), known
+
+
+def _check_program(repl: Repl, plan: Plan) -> None:
+    """Raises WrongUse where the program on the board cannot do what a new configuration asks for."""
+    if CONFIG not in plan.files:
+        return
+    there = {path.rpartition("/")[2].partition(".")[0] for path in repl.files("/lib/firmware/device")}
+    config = json.loads(plan.files[CONFIG])
+    carrier = "lora" if config["radio"] == "lorawan" else "mqtt"
+    needed = [carrier, *sorted({sensor["chip"] for sensor in config["sensors"].values()})]
+    if there and (missing := [name for name in needed if name not in there]):  # nothing is there where it is frozen
+        raise WrongUse(
+            say(
+                "the program on this board lacks %s for this configuration; flash it with it: klimanetz device flash"
+                " --config …",
+                "dem Programm auf dieser Karte fehlt für diese Konfiguration %s; damit flashen: klimanetz device flash"
+                " --config …",
+                ", ".join(missing),
+            )
+        )
 
 
 def _write(repl: Repl, board: Backup, plan: Plan, told: Progress) -> None:

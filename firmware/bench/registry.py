@@ -74,7 +74,7 @@ class Online:
         self, url: str, key: str, client: httpx.Client | None = None, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {key}", "Accept-Language": "de" if german() else "en"}
+        headers = {"Accept-Language": "de" if german() else "en"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._client = client or httpx.Client(timeout=TIMEOUT)
         self._headers, self._pause = headers, pause
         self.tag = ""  # of the last answer
@@ -85,14 +85,14 @@ class Online:
         return {name: list(rows) for name, rows in self.ask("GET", "/v1/registry" + some).items()}
 
     def station(self, name: str) -> Row | None:
-        found = self._found(f"/v1/stations/{quote(name, safe='')}")
+        found = self.find(f"/v1/stations/{quote(name, safe='')}")
         return None if found is None else _station_row(found)
 
     def device(self, name: str) -> Row | None:
         try:
             return next(iter(self.whole([name])["devices"]), None)
         except KeyRefused:
-            return self._found(f"/v1/devices/{quote(name, safe='')}")  # a key of a smaller scope sees it without keys
+            return self.find(f"/v1/devices/{quote(name, safe='')}")  # a key of a smaller scope sees it without keys
 
     def owner(self, dev_eui: str) -> Row | None:
         """The device with a DevEUI; None where there is none, or the key may not see it."""
@@ -105,7 +105,7 @@ class Online:
         return list(self.ask("GET", "/v1/deployments?device=" + quote(device, safe=""))["deployments"])
 
     def heard(self, device: str) -> bool | None:
-        found = self._found(f"/v1/devices/{quote(device, safe='')}/delivery")
+        found = self.find(f"/v1/devices/{quote(device, safe='')}/delivery")
         return bool(found and found["received"])
 
     def standing_at(self, station: str, at: str) -> list[str]:
@@ -134,7 +134,8 @@ class Online:
             self.put_stay(row)
         return rows
 
-    def _found(self, path: str) -> Row | None:
+    def find(self, path: str) -> Row | None:
+        """The body of a GET, None where there is none of that name. Raises BenchError."""
         try:
             found: Row = self.ask("GET", path)
         except _NotThere:

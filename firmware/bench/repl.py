@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import serial
+from mpremote import transport_serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
@@ -25,6 +26,7 @@ from firmware.bench.opening import opened
 from firmware.bench.trouble import BenchError, BoardSays
 from firmware.bench.words import say
 
+setattr(transport_serial, "print", lambda *_: None)  # noqa: B010  # it would print what it did not expect, also into JSON
 Progress = Callable[[int, int], None]  # (done, of all) in bytes
 CHUNK = 2048  # of a file, in one command
 ONE_COMMAND = 8192  # of text: more is sent in parts
@@ -34,6 +36,20 @@ _RAW = b"raw REPL; CTRL-B to exit\r\n"
 _NO_PROGRAM = (b"invalid header", b"waiting for download")  # the chip's ROM: there is nothing to wait for
 _SOFT_RESET_S = 10.0
 _WINDOW_BITS = 10
+# Each start that the bench has stopped counts against a new configuration (firmware/device/settings.py): not for that.
+_RESTART = """
+import time, machine
+try:
+ import esp32
+ _n = esp32.NVS('klimanetz')
+ if _n.get_i32('trials'):
+  _n.set_i32('trials', 0)
+  _n.commit()
+except Exception:
+ pass
+time.sleep_ms(100)
+machine.reset()
+"""
 _RESET_S = 0.1
 _BOOT_S = 8.0  # from reset until the firmware can be interrupted
 # Runs on the board; names begin with _k so that they meet nobody else's.
@@ -92,21 +108,6 @@ def _kq(p, t, s):
    _kw(f, c)
  print(_kr(p, s))
 """ % (WATCHDOG_MS, _WINDOW_BITS)
-
-
-_START = """
-import time, machine
-try:
- import esp32
- n = esp32.NVS('klimanetz')
- if n.get_i32('trials'):
-  n.set_i32('trials', 0)
-  n.commit()
-except Exception:
- pass
-time.sleep_ms(100)
-machine.reset()
-"""
 
 
 class Repl:
@@ -254,7 +255,7 @@ class Repl:
         """
         with contextlib.suppress(BenchError):
             try:
-                self._transport.exec_raw_no_follow(_START)
+                self._transport.exec_raw_no_follow(_RESTART)
             except (TransportError, OSError, serial.SerialException) as lost:
                 raise serial_trouble.lost(self.port, lost) from None
         self.close()
@@ -324,7 +325,7 @@ class Repl:
 
 def _said(trace: str) -> str:
     last = trace.splitlines()[-1]
-    if "ENOSPC" in last or "Errno 28" in last:
+    if "ENOSPC" in last or last == "OSError: 28":
         return say(
             "the board's flash is full; take a backup, then flash it anew with --erase",
             "der Speicher der Karte ist voll; erst sichern, dann mit --erase neu flashen",

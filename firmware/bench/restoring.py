@@ -6,12 +6,13 @@ board itself still knows of the same device wins, where it is not behind the bac
 Source: LoRaWAN L2 1.0.4, 6.2.4 (a DevNonce is never used twice) and 4.3.1.5 (nor is a frame counter).
 """
 
+import json
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from firmware.bench import nvs_pages
-from firmware.bench.backup import CLOCK, OF_IDENTITY, OUTBOX, Backup, outbox
+from firmware.bench import looking, nvs_pages
+from firmware.bench.backup import CLOCK, IDENTITY, OF_IDENTITY, OUTBOX, Backup, outbox
 from firmware.bench.filling import check_files, put_files, put_nvs
 from firmware.bench.looking import Found, Told
 from firmware.bench.repl import Repl
@@ -34,7 +35,8 @@ def ahead(backup: Backup, now: datetime) -> Backup:
     nvs = _counters(backup)
     files = {path: data for path, data in backup.files.items() if path != SESSION}
     if backup.identity.get("activation") == "otaa":
-        nonce = int(nvs.get(NONCE, 0)) + NONCES_AT_LEAST + NONCES_AN_HOUR * hours
+        filed = _dev_nonce(backup.files.get(SESSION))
+        nonce = max(int(nvs.get(NONCE, 0)), filed) + NONCES_AT_LEAST + NONCES_AN_HOUR * hours
         if nonce > NONCE_MAX:
             raise WrongUse(
                 say(
@@ -44,6 +46,8 @@ def ahead(backup: Backup, now: datetime) -> Backup:
                 )
             )
         nvs[NONCE] = nonce
+        if filed:  # the firmware takes the higher of the two
+            files[SESSION] = json.dumps({"dev_nonce": nonce}).encode()
         nvs.pop(COUNTERS, None)
     elif isinstance(counters := nvs.get(COUNTERS), bytes) and len(counters) == _COUNTERS.size:
         of, up, down = _COUNTERS.unpack(counters)
@@ -69,6 +73,14 @@ def _counters(backup: Backup) -> dict[str, int | bytes]:
             )
         )
     return nvs
+
+
+def _dev_nonce(session: bytes | None) -> int:
+    """As the session's file has it, 0 where that says nothing."""
+    try:
+        return max(0, int(json.loads(session or b"{}")["dev_nonce"]))
+    except (ValueError, TypeError, KeyError):
+        return 0
 
 
 def merged(backup: Backup, board: Backup, now: datetime) -> Backup:
@@ -130,7 +142,10 @@ def onto(
                 repl.remove(path)
         board = board.without_identity()
     out = merged(backup, board, now)
-    put_files(repl, out.files, told or (lambda *_: None))
-    put_nvs(repl, nvs := out.tried_anew())
+    if not backup.nvs and not looking.has_nvs(repl):  # it never had more than its files
+        out = replace(out, nvs={})
+    put_nvs(repl, nvs := out.tried_anew())  # before the identity: cut off here, it is nobody yet, and leaps again
+    put_files(repl, {path: data for path, data in out.files.items() if path != IDENTITY}, told or (lambda *_: None))
+    put_files(repl, {path: data for path, data in out.files.items() if path == IDENTITY}, lambda *_: None)
     check_files(repl, out.files, nvs)
     return out

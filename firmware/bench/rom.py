@@ -15,7 +15,7 @@ from typing import Any
 import serial
 from esptool.cmds import attach_flash, detect_chip, detect_flash_size, erase_flash, erase_region, run_stub, write_flash
 from esptool.loader import ESPLoader
-from esptool.util import FatalError, flash_size_bytes
+from esptool.util import FatalError, UnsupportedCommandError, flash_size_bytes
 
 from firmware.bench import rom_trouble
 from firmware.bench.opening import opened
@@ -26,6 +26,8 @@ Progress = Callable[[int, int], None]
 FAST_BAUD, SAFE_BAUD = 921_600, 115_200
 SECTOR = 4096
 _RESET_S = 0.1  # until a chip has come out of a reset
+_BACK_S = 3.0  # until its port is there again
+DEFAULT_FLASH = 4 << 20  # where its id says nothing, as esptool reckons
 CHIPS = {"ESP32": "esp32", "ESP32-S3": "esp32s3", "ESP32-C3": "esp32c3"}
 MD5_PART = 0x10000  # of flash, while nothing else is asked
 
@@ -47,7 +49,7 @@ class Rom:
             attach_flash(self._esp)
             self.chip = CHIPS.get(self._esp.CHIP_NAME, self._esp.CHIP_NAME)
             self.mac = ":".join("%02x" % byte for byte in self._esp.read_mac("BASE_MAC"))
-            self.flash_bytes = int(flash_size_bytes(detect_flash_size(self._esp)) or 0)
+            self.flash_bytes = int(flash_size_bytes(detect_flash_size(self._esp)) or DEFAULT_FLASH)
         except Exception as error:
             self.close()
             raise rom_trouble.of(port, error) from None
@@ -129,17 +131,47 @@ class Rom:
             raise rom_trouble.of(self.port, error) from None
 
     def _connect(self, baud: int) -> ESPLoader:
-        esp = detect_chip(self._serial)
+        esp = self._with_stub(detect_chip(self._serial))
+        if baud == SAFE_BAUD:
+            return esp
         try:
-            esp = run_stub(esp)
+            esp.change_baud(baud)
+        except UnsupportedCommandError:  # the ROM's own may not know it; it goes on as it was
+            pass
+        except FatalError:  # no answer: nobody knows at which speed it listens now
+            self._serial.baudrate = SAFE_BAUD
+            esp = detect_chip(self._serial)
+        return esp
+
+    def _with_stub(self, esp: ESPLoader) -> ESPLoader:
+        """With the quick loader, or the ROM's own where that does not run."""
+        try:
+            return run_stub(esp)
         except FatalError:
             if not self._serial.is_open:
                 self._serial.open()
-            esp = detect_chip(self._serial)
-        if baud != SAFE_BAUD:
-            with contextlib.suppress(FatalError):  # the ROM of the first ESP32 may refuse; it goes on as it was
-                esp.change_baud(baud)
-        return esp
+        except OSError:  # a chip that starts anew over it takes its own USB along
+            self._open_again()
+        return detect_chip(self._serial)
+
+    def _open_again(self) -> None:
+        until = time.monotonic() + _BACK_S
+        while True:
+            with contextlib.suppress(OSError):
+                self._serial.close()
+            try:
+                self._serial.open()
+                return
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_RESET_S)
+
+
+def chip_of(machine: str) -> str:
+    """The chip that MicroPython's `machine` names at its end, "" for another one."""
+    word = machine.rsplit(" ", 1)[-1].lower().replace("-", "")
+    return word if word in CHIPS.values() else ""
 
 
 def usable(port: str) -> str:

@@ -51,7 +51,7 @@ def of(port: str, error: Exception) -> BenchError:
                 port,
             )
         )
-    if isinstance(error, SerialException | OSError) and getattr(error, "errno", None) not in (None, errno.ENOTTY):
+    if isinstance(error, OSError) and (isinstance(error, SerialException) or error.errno not in (None, errno.ENOTTY)):
         return serial_trouble.lost(port, error)
     return CableOut(
         say(

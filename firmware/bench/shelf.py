@@ -5,6 +5,8 @@ interrupted board is taken up by the next run, and one that ran on meanwhile is 
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,13 +44,15 @@ class Shelf:
     def save(self, backup: Backup) -> Path:
         """A new file each time: an older one is never written over."""
         path = self._free(backup.mac, "backup", backup.made, ".json")
-        backups.write(backup, path)
+        with _written(path):
+            backups.write(backup, path)
         return path
 
     def save_whole(self, mac: str, now: datetime, flash: bytes) -> Path:
         """All of a board's flash, keys among it, likewise."""
         path = self._free(mac, "flash", stamp(now), ".bin")
-        durable(path, flash)
+        with _written(path):
+            durable(path, flash)
         return path
 
     def _free(self, mac: str, what: str, made: str, end: str) -> Path:
@@ -64,7 +68,7 @@ class Shelf:
         path = self.place(mac) / "journal.json"
         try:
             return Journal(**json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter is said when it comes to writing
             return None
         except (OSError, ValueError, TypeError) as error:
             raise BenchError(
@@ -80,7 +84,9 @@ class Shelf:
 
     def write_journal(self, mac: str, journal: Journal) -> None:
         """On disk when it returns."""
-        durable(self.place(mac) / "journal.json", json.dumps(asdict(journal)).encode() + b"\n")
+        path = self.place(mac) / "journal.json"
+        with _written(path):
+            durable(path, json.dumps(asdict(journal)).encode() + b"\n")
 
     def backup(self, mac: str, name: str) -> Backup | None:
         """One that the journal names."""
@@ -89,6 +95,24 @@ class Shelf:
     def backups(self, mac: str) -> list[Path]:
         """All of a board, the newest last."""
         return sorted(self.place(mac).glob("backup-*.json"))
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Raises BenchError where this laptop does not take it."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(
+            say(
+                "%s cannot be written (%s), and nothing is erased on a board before that is on disk: make room, or name"
+                " another folder, --shelf DIR",
+                "%s kann nicht geschrieben werden (%s), und vorher wird auf keiner Karte gelöscht: Platz schaffen oder"
+                " einen anderen Ordner nennen, --shelf DIR",
+                path,
+                error.strerror,
+            )
+        ) from None
 
 
 def stamp(now: datetime) -> str:

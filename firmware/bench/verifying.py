@@ -142,7 +142,7 @@ class Verification:
         config = checks_papers.object_of(self._config_text)
         manifest = expected.manifest(self._wanted.image, firmware, config, self._wanted.own_version)
         hashes = board.hashes([file["path"] for file in manifest["files"]]) if manifest else {}
-        told = next(iter(ask(board, "facts", firmware)), {})
+        told = next(iter(self._asked("facts", firmware)), {})
         facts |= {
             "board": firmware.board if firmware else None,
             "firmware": firmware.version if firmware else None,
@@ -265,7 +265,9 @@ class Verification:
         except energy.EnergyError:
             return None
 
-    def _asked(self, script: str, firmware: Firmware, values: Mapping[str, int] = MappingProxyType({})) -> list[Fact]:
+    def _asked(
+        self, script: str, firmware: Firmware | None, values: Mapping[str, int] = MappingProxyType({})
+    ) -> list[Fact]:
         """What a script tells; where the board's program fails in it, that is a line of the list."""
         told: list[Fact] = []
         try:

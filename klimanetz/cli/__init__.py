@@ -22,6 +22,7 @@ from klimanetz.cli import (
     replay,
     services,
     sessions,
+    simulate,
     usage,
 )
 from klimanetz.failure import Failure, exit_code_of, sentence_of
@@ -50,6 +51,7 @@ app.add_typer(lorawan.app, name="lorawan", epilog=lorawan.EXAMPLE)
 app.add_typer(payload.app, name="payload")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(device.app, name="device", epilog=device.EXAMPLE)
+app.add_typer(simulate.app, name="simulate", epilog=simulate.BOARD_EXAMPLE)
 
 
 def _version(wanted: bool) -> None:

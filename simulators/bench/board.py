@@ -74,6 +74,11 @@ class SimulatedBoard:
         return self._life.mode
 
     @property
+    def baud(self) -> int:
+        """What the host has asked the loader for. A pseudo-terminal passes everything at any speed."""
+        return self._life.baud
+
+    @property
     def log(self) -> str:
         """What the chip has printed, whether somebody listened or not."""
         return self._life.log.decode("utf-8", "replace")

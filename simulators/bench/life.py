@@ -34,6 +34,7 @@ _TRY_AGAIN_S = 1.0  # of a ROM that finds nothing to start
 _PULSE_S = 1.2
 _WRONG_MODE_S = 0.4  # after the last SYNC
 _CHATTER_S = 0.05
+_BITES_S = 0.1
 _BROKEN_S = 1.0  # the Unix port ends at a second Ctrl-C that comes before the first was looked at
 _CAUSES = {
     "power": "rst:0x1 (POWERON)", "hard": "rst:0xc (SW_CPU_RESET)", "watchdog": "rst:0x7 (TG0WDT_SYS_RST)",
@@ -80,6 +81,7 @@ class Life:
         self._held = bytearray()  # from the host, where it may become a SYNC
         self._until = 0.0  # when the mode does what it waits for
         self._chatter_at = self._dog_at = 0.0
+        self._bites_at = 0.0  # when the watchdog does that the host has set in the loader
         self._first_break = 0.0  # the first Ctrl-C that a sleeping chip got
         self._broken_at = -_BROKEN_S  # the last Ctrl-C
         self._random = random.Random(1)
@@ -126,7 +128,7 @@ class Life:
         self._loader = Loader(chip, self._flash, bytes.fromhex(self._kind.mac), self._kind.stub)
         self._decoder = slip.Decoder()
         self._opened_at = self.cable.opened
-        self.mode = "loader"
+        self.mode, self._bites_at = "loader", 0.0
         self._say(f"{chip.banner}{_CAUSES['power']},{chip.boot[1]}\r\nwaiting for download\r\n", heard)
 
     def _start(self, cause: str, keep: bytes | None = None) -> None:
@@ -189,7 +191,7 @@ class Life:
             return 0.002
         if self.cable.fd >= 0 and not self.cable.is_open:
             return 0.02
-        return 0.05 if self.mode in ("stuck", "asleep") or self._faults.chatter else 0.5
+        return 0.05 if self.mode in ("stuck", "asleep") or self._bites_at or self._faults.chatter else 0.5
 
     def on_time(self) -> None:
         """What is due by now."""
@@ -205,6 +207,8 @@ class Life:
             self._start("power")
         elif self.mode == "asleep" and now > self._until:
             self._start("sleep")
+        elif self.mode == "loader" and self._bites_at and now > self._bites_at:
+            self.reset("watchdog")
         elif self.mode == "run" and now > self._dog_at:
             self._dog_at = now + 0.5
             self._watch()
@@ -300,6 +304,8 @@ class Life:
         for answer in answers:
             self._send(slip.framed(answer))
         self.baud = loader.baud
+        if loader.registers.bites:
+            self._bites_at = self._bites_at or time.monotonic() + _BITES_S
         if loader.leaves == "run":
             self.reset("power")
         elif loader.leaves:

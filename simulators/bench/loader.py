@@ -166,8 +166,6 @@ class Loader:
         for n in range(0, len(data) - 15, 16):
             at, value, mask, _ = unpack_from("<IIII", data, n)
             self.registers.write(at, value, mask)
-        if self.registers.bites:
-            self.leaves = "run"
 
     def _security_info(self, data: bytes) -> bytes:
         return pack("<IB7sII", 0, 0, bytes(7), self._chip.id, 0)

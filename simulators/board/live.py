@@ -104,13 +104,18 @@ def start(scope):
 
         world.build()
     sys.modules["os"], sys.modules["sys"] = _Os(), _Sys()
-    sys.stdout.write(READY)
     try:
+        sys.stdout.write(READY)
         if _run("boot.py", scope) and timeline.chip.get("start") != "raw":
             _run("main.py", scope)
     except KeyboardInterrupt:
         pass
-    sys.stdout.write(PROMPT)
+    while True:
+        try:
+            sys.stdout.write(PROMPT)
+            return
+        except KeyboardInterrupt:
+            pass
 
 
 def _left():

@@ -32,12 +32,14 @@ ending = []  # called with the cause of the reset before the chip stops
 
 def load():
     """Take up where the host left the chip."""
-    global true_us, real, _rtc_us
+    global true_us, real, ticks_us, _rtc_us
     if folder:
         with open(folder + "/" + CHIP_FILE) as file:
             chip.update(json.load(file))
     real = chip.get("real_time", False)
     true_us = _host_us() if real else chip.get("true_us", 1767225600 * US)
+    if real:
+        ticks_us = utime.ticks_us()  # asyncio's queue, in C, counts these
     _rtc_us = chip.get("rtc_us", RTC_EPOCH_US)
     for at_us, away_us in chip.get("power_cuts", ()):
         if at_us > true_us:

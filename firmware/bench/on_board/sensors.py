@@ -55,9 +55,9 @@ def rounds(unit, config):
 
 
 nvs = Nvs()
-trials = nvs.get("trials", 0)
+nvs.set("trials", 0)  # whoever stops a device at its cable does so for no fault of its configuration
 unit = Unit(BOARD, VERSION, ROOT)
-nvs.set("trials", trials)
+nvs.set("trials", 0)
 config = unit.settings.config
 ready = bool(config and "sensors" in config)
 say("settings", ready=ready, phase=unit._phase, trouble=unit.settings.trouble, sum=unit.settings.sum)

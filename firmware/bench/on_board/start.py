@@ -30,7 +30,7 @@ def stay(until_ms):
 
 
 nvs = Nvs()
-trials = nvs.get("trials", 0)
+nvs.set("trials", 0)  # whoever stops a device at its cable does so for no fault of its configuration
 unit = Unit(BOARD, VERSION, ROOT)
 unit._go_on, unit._sleep_until = go_on, stay
 if unit._carrier.get("unheard", QUIET) < QUIET:
@@ -41,7 +41,7 @@ try:
 except Turned:
     pass
 if phase == "measure":
-    nvs.set("trials", trials)  # a try of a new configuration is a whole cycle
+    nvs.set("trials", 0)  # a try of a new configuration is a whole cycle
 gc.collect()
 now = unit.now_ms()
 facts = {

@@ -77,7 +77,7 @@ def _whole(data: Path, port: int, keep: bool, as_json: bool, console: Console) -
     console.print(
         say(
             "Simulated are a board, its sensors and the radio's waves; all else is what a city runs.",
-            "Simuliert sind eine Karte, ihre Sensoren und die Funkwellen; alles andere ist, was eine Stadt betreibt.",
+            "Simuliert sind Karte, Sensoren und Funkwellen; alles andere ist, was eine Stadt betreibt.",
         ),
         soft_wrap=True,
     )
@@ -112,10 +112,8 @@ def _whole(data: Path, port: int, keep: bool, as_json: bool, console: Console) -
 def _say_stands(stands: "Bench", seconds: float, console: Console) -> None:
     console.print(
         say(
-            "%s stations around report (%s s); %s is free, and a factory-new board is plugged in. What a technician"
-            " types:",
-            "%s Stationen ringsum melden (%s s); %s ist frei, und eine fabrikneue Karte ist angesteckt. Was ein"
-            " Techniker tippt:",
+            "%s stations report (%s s). %s is free; a factory-new board is plugged in.\nA technician types:",
+            "%s Stationen melden (%s s). %s ist frei; eine fabrikneue Karte ist angesteckt.\nDie Technik tippt:",
             stands.around, f"{seconds:.1f}", stands.station,
         ),
         soft_wrap=True,
@@ -124,9 +122,8 @@ def _say_stands(stands: "Bench", seconds: float, console: Console) -> None:
 
     wish = stands.wish
     console.print(
-        f"\n  klimanetz device install --board {wish.board} --config {_near(stands.config)}"
-        f" --station {stands.station}"
-        f" --technician {TECHNICIAN} --port {_near(wish.port)}\n",
+        f"\n  klimanetz device install --board {wish.board} --config {_near(stands.config)} \\\n"
+        f"    --station {stands.station} --technician {TECHNICIAN} --port {_near(wish.port)}\n",
         soft_wrap=True,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from firmware.bench.trouble import BenchError
 from firmware.bench.units import number
@@ -66,8 +66,9 @@ def list_ports(
         console.print(say("No serial port here.", "Hier ist kein serieller Anschluss."))
         return
     table = Table(
-        say("port", "Anschluss"), say("bridge", "Wandler"), say("chip", "Chip"), say("board", "Karte"),
-        say("device", "Gerät"), say("firmware", "Firmware"), say("unsent", "ungesendet"), box=None, pad_edge=False,
+        Column(say("port", "Anschluss"), overflow="fold"), say("bridge", "Wandler"), say("chip", "Chip"),
+        say("board", "Karte"), say("device", "Gerät"), say("firmware", "Firmware"), say("unsent", "ungesendet"),
+        box=None, pad_edge=False,
     )  # fmt: skip
     for row in rows:
         cells = [str(row.get(name, "")) for name in ("path", "bridge", "chip", "board", "device", "version", "unsent")]
@@ -84,7 +85,7 @@ def _asked(port: str) -> dict[str, Any]:
         with Repl(port, boot_s=2) as repl:
             found = looking.by_repl(repl, datetime.now(UTC))
             repl.reset()
-        said = {"chip": found.machine.rsplit(" ", 1)[-1].lower().replace("-", ""), "micropython": found.micropython}
+        said = {"chip": rom.chip_of(found.machine), "micropython": found.micropython}
         return said | {
             "board": found.board, "version": found.version, "device": found.backup.device,
             "mac": found.backup.mac, "unsent": found.backup.unsent,

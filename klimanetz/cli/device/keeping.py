@@ -115,7 +115,7 @@ def restore(
             ),
             soft_wrap=True,
         )
-    if kept.mac and found.backup.mac != kept.mac:
+    if kept.mac and found.backup.mac and found.backup.mac != kept.mac:
         console.print(
             say(
                 "It was another board before: that one must not be switched on again, or two send under one name.",

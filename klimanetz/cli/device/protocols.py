@@ -15,7 +15,11 @@ from klimanetz.cli.device.options import SHELF, Json, Shelf
 
 SHOW_EXAMPLE = "Example: klimanetz device protocol show kn-0007-20261125T101500Z.json > kn-0007.md"
 CHECK_EXAMPLE = "Example: klimanetz device protocol check protocols/*.json --signer 5f3a…"
-app = typer.Typer(help=say("Signed protocols of verifications.", "Signierte Prüfprotokolle."), no_args_is_help=True)
+app = typer.Typer(
+    help=say("Signed protocols of verifications.", "Signierte Prüfprotokolle."),
+    epilog=SHOW_EXAMPLE,
+    no_args_is_help=True,
+)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help=say("A protocol.", "Ein Protokoll."))]
 

@@ -26,7 +26,9 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help=say("The manifest of 
 
 
 app = typer.Typer(
-    help=say("A trip without a network, in one file.", "Eine Fahrt ohne Netz, in einer Datei."), no_args_is_help=True
+    help=say("A trip without a network, in one file.", "Eine Fahrt ohne Netz, in einer Datei."),
+    epilog=EXPORT_EXAMPLE,
+    no_args_is_help=True,
 )
 
 

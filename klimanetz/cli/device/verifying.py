@@ -21,6 +21,8 @@ from rich.text import Text
 from firmware.bench.check import Check, Colour, colour_word, label, worst
 from firmware.bench.words import say
 from klimanetz import __version__
+from klimanetz.cli.device.asking import ManifestFile, Technician
+from klimanetz.cli.device.asking import now as moment
 from klimanetz.cli.device.options import SHELF, CloudWait, Height, Json, NoRadio, Port, Shelf, Shield, port_or_only
 from klimanetz.cli.device.seeing import cloud_of_settings
 
@@ -52,7 +54,8 @@ def verify(
             help=say("Where it is to stand; else as registered.", "Wo es stehen soll; sonst wie registriert.")
         ),
     ] = "",
-    technician: Annotated[str, typer.Option(metavar="AB", help=say("Your initials.", "Das Kürzel."))] = "",
+    manifest: ManifestFile = None,
+    technician: Technician = "",
     height: Height = None,
     shield: Shield = "",
     cell: Annotated[
@@ -77,11 +80,13 @@ def verify(
 ) -> None:
     from firmware.bench import protocol
     from firmware.bench.repl import Repl
+    from firmware.bench.trip import Trip
     from firmware.bench.verifying import Verification, Wanted, check_cell
 
     check_cell(cell)
     key = protocol.signing_key(shelf / "technician.key")
-    cloud, why_not = cloud_of_settings()
+    trip = Trip(manifest, technician, moment) if manifest is not None else None
+    cloud, why_not = cloud_of_settings(trip)
     wanted = Wanted(__version__, image, station, cell, not no_radio, rounds, cloud_wait)
     screen, begun = Lines(as_json), datetime.now(UTC)
     with screen.steps() as step, Repl(port_or_only(port)) as repl:
@@ -92,6 +97,8 @@ def verify(
         verification.await_cloud(lambda done, of: step(f"{waiting}: {done:.0f}/{of:.0f} s"))
     place = Place(technician, height, shield)
     told, file = recorded(seen, begun, place, key, out or shelf / "protocols", ask=not as_json)
+    if trip is not None and seen.facts.get("device"):
+        trip.tell("verified", seen.facts["device"], {"colour": told["colour"], "protocol": file.name})
     _say_end(screen, told, file, place.missing(), as_json)
     raise typer.Exit(1 if worst(seen.checks) == "red" else 0)
 

@@ -1,10 +1,20 @@
 """`time` of the simulated chip: virtual, see simulators.board.timeline. Epoch 1970, as on the Unix port."""
 
-from utime import gmtime, localtime, mktime
+import utime
+from utime import mktime
 
 from simulators.board import timeline
 
 _PERIOD = 1 << 30  # as the ESP32 port counts: a wrap every 12 days, or every 18 minutes of ticks_us
+
+
+def gmtime(seconds=None):
+    return utime.gmtime(time() if seconds is None else seconds)
+
+
+def localtime(seconds=None):
+    """An ESP32 knows no time zone."""
+    return gmtime(seconds)
 
 
 def ticks_add(ticks, delta):

@@ -31,7 +31,7 @@ from tests.cloud.api.serving import serving
 from tests.cloud.ingest_parts import NOW_MS, make, message, reading
 from tests.cloud.test_latest import text
 
-KEY = {"Authorization": "Bearer w"}
+KEY = {"Authorization": "Bearer a"}
 EXAMPLES = 50  # requests made up for each operation and kind
 load_all_checks()
 HELD_TO = [
@@ -49,7 +49,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     parts = make(tmp_path_factory.mktemp("contract"))
     engine = parts.registry.engine
     writable = Registry(engine, lambda: NOW_MS, 0, Seal("secret"))
-    writable.add_key("w", "write", None)
+    writable.add_key("a", "admin", None)
     imports.import_devices(writable, b"device,station,activation\nkn-0007,marktplatz,mqtt\n")
     values = {"air_temperature": 3.5, "precipitation_total": 1.0, "co2": 420.0}
     parts.store.write([Point("marktplatz", "kn-0007", NOW_MS - n * 900_000, values, {}, 1, n) for n in range(192)])

@@ -138,14 +138,16 @@ def test_a_board_that_was_stopped_before_its_radio_worked_says_so_and_is_asked_a
     assert len(told(prompt, "sensors", "measured", **ROUNDS)) == 3
 
 
-def test_trials_of_a_new_configuration_are_not_used_up(prompt: ChipPrompt, tmp_path: Path) -> None:
-    """The third start with a configuration that has never worked would be its last."""
-    for _ in range(5):
-        ask(prompt, "sensors", FIRMWARE, values=ROUNDS)
-        told(prompt, "start", "reading")
-    assert nvs(prompt)["trials"] == 0
-    facts = ask(prompt, "start", FIRMWARE)
-    assert facts[-1]["phase"] == "exchange"
+def test_who_is_stopped_at_its_cable_is_not_stopped_by_its_configuration(prompt: ChipPrompt, tmp_path: Path) -> None:
+    """Three starts that did not get to their end, and a new configuration would not be taken any more."""
+    stopped = tmp_path / "stopped.py"
+    stopped.write_text("import esp32\nn = esp32.NVS('klimanetz')\nn.set_i32('trials', 3)\nn.commit()\n")
+    prompt.chip.start(stopped)
+    (settings,) = told(prompt, "sensors", "settings", **ROUNDS)
+    assert (settings["ready"], settings["trouble"], nvs(prompt)["trials"]) == (True, "", 0)
+    prompt.chip.start(stopped)
+    (reading,) = told(prompt, "start", "reading")
+    assert (reading["stored"], nvs(prompt)["trials"]) == (True, 0)
 
 
 def test_without_a_configuration_it_says_what_is_missing(micropython: str, image: Path, tmp_path: Path) -> None:

@@ -236,10 +236,16 @@ def test_what_the_registry_refuses_leaves_the_board_as_it_was(desk: Desk, served
         desk.provision(online, row=row, replace_identity=True)
     with pytest.raises(WrongUse, match="device 'kn-99' is not registered; `klimanetz devices import` does"):
         desk.provision(online, device="kn-99")
+    other = {**laptop.CONFIG, "sensors": {"air": {"chip": "bme280", "bus": "i2c0"}}}
+    with pytest.raises(WrongUse, match="the program on this board lacks bme280 for this configuration"):
+        desk.provision(online, config=json.dumps(other).encode())
     with pytest.raises(Offline):
         desk.provision(Online("http://127.0.0.1:9", "a", pause=lambda _: None), device="kn-7")
     assert desk.files == before
-    assert desk.provision(online).device == "kn-7"  # without a name it is what it is
+    slower = json.dumps({**laptop.CONFIG, "interval_s": 900}).encode()
+    done = desk.provision(online, config=slower)
+    assert (done.device, done.written) == ("kn-7", ("/config.json",))  # without a name it is what it is
+    assert desk.files["/config.json"] == slower
 
 
 def test_what_can_be_refused_without_a_board_is_refused_before_it_is_flashed(served: Served, tmp_path: Path) -> None:

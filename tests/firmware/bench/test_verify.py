@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from firmware.bench import expected
+from firmware.bench.asking import Firmware
 from firmware.bench.check import Check
+from firmware.bench.manifest import Manifest, read, write
 from firmware.bench.repl import Repl
-from firmware.bench.trouble import CableOut
+from firmware.bench.trouble import CableOut, WrongUse
 from firmware.bench.verifying import Verification, Wanted
 from simulators.bench.board import SimulatedBoard
 from simulators.board.truth import truth
@@ -98,12 +101,17 @@ def test_a_good_board_is_green_and_its_reading_is_in_the_cloud(
     assert "was changed after it was signed" in changed.stdout
 
 
-def board_runs_on(board: SimulatedBoard) -> None:
-    """After the command the firmware is at work again by itself."""
+def board_runs_on(board: SimulatedBoard, since: int) -> None:
+    """After `since` of its log it was started, and measures again by itself."""
+
+    def has_measured() -> bool:
+        _, began, life = board.log[since:].rpartition("SW_CPU_RESET")
+        return bool(began) and '"kn": "reading"' in life
+
     until = time.monotonic() + 20
-    while '"kn": "sleep"' not in board.log.rsplit("SW_CPU_RESET", 1)[-1] and time.monotonic() < until:
-        time.sleep(0.1)
-    assert '"kn": "sleep"' in board.log.rsplit("SW_CPU_RESET", 1)[-1], board.log[-800:]
+    while not has_measured() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert has_measured(), board.log[since:]
 
 
 def test_a_bad_board_is_red_and_says_what_to_do(tmp_path: Path, micropython: str, cloud: SmallCloud) -> None:
@@ -146,6 +154,60 @@ def test_a_cable_that_is_out_ends_it_and_the_next_run_is_whole(folder: Path, boa
         "agreement": "green", "neighbours": "yellow", "battery": "", "clock": "yellow", "outbox": "green",
         "radio": "yellow",
     }  # fmt: skip
+
+
+def test_on_a_trip_the_manifest_knows_the_device_and_keeps_the_result(tmp_path: Path, board: SimulatedBoard) -> None:
+    manifest = Manifest(
+        "2026-11-25T06:00:00Z",
+        stations=[
+            {
+                "station": "s0",
+                "name": "S0",
+                "longitude": 11.97,
+                "latitude": 51.48,
+                "elevation_m": 100.0,
+                "height_m": 2.0,
+            }
+        ],
+        devices=[{**IDENTITY, "codec": "klimanetz"}],
+        deployments=[{"station": "s0", "device": DEVICE, "from": "2026-11-01T00:00:00Z", "to": None}],
+    )
+    write(manifest, tmp_path / "trip.json")
+    done = command(
+        tmp_path, "verify", "--port", board.port, "--manifest", "trip.json", "--technician", "AB", "--no-radio",
+        "--rounds", "1", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["station"], told["height_m"], told["colour"]) == ("s0", 2.0, "yellow")
+    found = colours(told)
+    assert (found["identity"], found["neighbours"], found["cloud"]) == ("green", "yellow", "yellow")
+    (kept,) = read(tmp_path / "trip.json").done
+    assert (kept.what, kept.device, kept.technician) == ("verified", DEVICE, "AB")
+    assert kept.row == {"colour": "yellow", "protocol": Path(told["file"]).name}
+    assert not kept.changes, "nothing for the registry"
+
+
+def test_a_board_that_was_stopped_again_and_again_keeps_its_new_configuration(board: SimulatedBoard) -> None:
+    """As if its first cycle had been stopped three times: it would give the configuration up."""
+    since = len(board.log)
+    with Repl(board.port) as repl:
+        repl.remove("/config.good")
+        repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_i32('trials', 3)\n_n.commit()")
+        repl.reset()
+    board_runs_on(board, since)
+
+
+def test_an_image_that_nobody_kept_is_made_again_from_the_boards_configuration(
+    folder: Path, board: SimulatedBoard
+) -> None:
+    firmware = Firmware("heltec_v3", VERSION)
+    again = expected.manifest(None, firmware, SLOW, VERSION)
+    assert expected.digest(again) == expected.digest(expected.manifest(folder / "image", None, None, ""))
+    assert expected.manifest(None, firmware, SLOW, "9.9.9") is None, "another version makes other bytes"
+    assert expected.manifest(None, firmware, {"radio": "smoke"}, VERSION) is None
+    with pytest.raises(WrongUse, match="is no image of ours"):
+        expected.manifest(folder, firmware, SLOW, VERSION)
 
 
 def test_a_board_without_a_program_is_told_so(tmp_path: Path, micropython: str) -> None:
@@ -205,4 +267,4 @@ def test_live_readings_are_shown_and_not_counted(tmp_path: Path, board: Simulate
     assert "relative humidity" in out
     live = board.log[board.log.index('"kn": "measured"', before) :].split("SW_CPU_RESET")[0]
     assert '"kn": "reading"' not in live
-    board_runs_on(board)
+    board_runs_on(board, before)
