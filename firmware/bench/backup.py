@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.outbox.outbox import Outbox
-from firmware.bench.trouble import WrongUse
+from firmware.bench.trouble import WrongUse, unreadable
 from firmware.bench.words import say
 
 FORMAT = "klimanetz-backup-1"
@@ -150,7 +150,7 @@ def read(path: Path) -> Backup:
             int(said["nvs_at"]),
         )
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s kann nicht gelesen werden: %s", path, error.strerror)) from None
+        raise unreadable(path, error) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WrongUse(
             say(

@@ -11,7 +11,7 @@ from datetime import datetime
 from firmware.bench.check import Check, Colour, label, worst
 from firmware.bench.cloud import Cloud
 from firmware.bench.flashing import Flashed, Flasher, Told, Wish
-from firmware.bench.provision import Order, Provisioned, provision
+from firmware.bench.provision import Order, Provisioned, check_order, provision
 from firmware.bench.registry import Registry
 from firmware.bench.repl import Repl
 from firmware.bench.shelf import Shelf
@@ -49,6 +49,7 @@ def install(
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Installed:  # fmt: skip
     """Raises BenchError; whatever happened, running it again goes on."""
+    check_order(laptop.registry, order)
     flashed = laptop.flasher.flash(replace(wish, restart=False), told)
     seconds = dict(flashed.seconds)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from firmware.bench.backup import durable
 from firmware.bench.places import Place, Row, after, arriving, leaving, moment, of_device
-from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.trouble import BenchError, WrongUse, unreadable
 from firmware.bench.words import say
 from schemas.device_rows import KEYS
 from schemas.models import Device, Station
@@ -101,7 +101,7 @@ def read(path: Path) -> Manifest:
         manifest = Manifest(**{**said, "done": [Done(**one) for one in said.get("done", [])]})
         faults = _faults(manifest)
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s kann nicht gelesen werden: %s", path, error.strerror)) from None
+        raise unreadable(path, error) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WrongUse(
             say(

@@ -81,14 +81,7 @@ def provision(
             )
         )
     station = order.station or (order.row.station if order.row else None) or ""
-    if station and registry.station(station) is None:
-        raise WrongUse(
-            say(
-                "station '%s' is not registered; `klimanetz stations import` does that",
-                "die Station '%s' ist nicht eingetragen; das geht mit `klimanetz stations import`",
-                station,
-            )
-        )
+    _check_station(registry, station)
     heard = registry.heard(wanted.device) if known is not None else False
     wish = Wish(wanted, known, heard, order.config, order.replace_identity, order.new_key, order.password)
     plan = decide(wish, board, found.board, now)
@@ -109,6 +102,33 @@ def provision(
     )  # fmt: skip
 
 
+def check_order(registry: Registry, order: Order) -> None:
+    """What can be refused without a board: its device and station, as registered. Raises BenchError."""
+    if order.row is None and order.new is None and order.device and registry.device(order.device) is None:
+        raise WrongUse(_unknown(order.device))
+    _check_station(registry, order.station or (order.row.station if order.row else None) or "")
+
+
+def _check_station(registry: Registry, station: str) -> None:
+    if station and registry.station(station) is None:
+        raise WrongUse(
+            say(
+                "station '%s' is not registered; `klimanetz stations import` does that",
+                "die Station '%s' ist nicht eingetragen; das geht mit `klimanetz stations import`",
+                station,
+            )
+        )
+
+
+def _unknown(name: str) -> str:
+    return say(
+        "device '%s' is not registered; `klimanetz devices import` does that, or `klimanetz device provision --new`",
+        "das Gerät '%s' ist nicht eingetragen; das geht mit `klimanetz devices import` oder `klimanetz device provision"
+        " --new`",
+        name,
+    )
+
+
 def _wanted(order: Order, registry: Registry, board: Backup) -> tuple[Device, Row | None]:
     """The device that is meant, and its row in the registry."""
     if order.row is not None:
@@ -125,13 +145,7 @@ def _wanted(order: Order, registry: Registry, board: Backup) -> tuple[Device, Ro
         )
     known = registry.device(name)
     if known is None and not order.new:
-        raise WrongUse(
-            say(
-                "device '%s' is not registered; with --new it will be",
-                "das Gerät '%s' ist nicht eingetragen; mit --new wird es das",
-                name,
-            )
-        )
+        raise WrongUse(_unknown(name))
     if known is None:
         return Device(device=name, activation=order.new or Activation.OTAA), None
     return Device.model_validate({n: v for n, v in known.items() if n in Device.model_fields}), known

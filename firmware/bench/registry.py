@@ -176,7 +176,9 @@ class Online:
         if status == 412 and detail:
             raise ChangedMeanwhile(detail)
         if status in (401, 403) and detail:
-            raise KeyRefused(detail)
+            raise KeyRefused(
+                say("%s (KLIMANETZ_API_KEY of this laptop)", "%s (KLIMANETZ_API_KEY dieses Laptops)", detail)
+            )
         if detail:
             raise Refused(detail)
         raise Offline(

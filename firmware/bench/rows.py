@@ -64,6 +64,15 @@ def read(data: bytes, name: str = "devices.csv") -> list[BenchRow]:
 def pick(rows: Iterable[BenchRow], device: str, name: str = "devices.csv") -> BenchRow:
     """The row of a device. Raises WrongUse."""
     known = {row.device.device: row for row in rows}
+    if not device and known:
+        raise WrongUse(
+            say(
+                "%s has %d devices: say which, --device NAME",
+                "in %s stehen %d Geräte: sagen, welches, --device NAME",
+                name,
+                len(known),
+            )
+        )
     if device not in known:
         raise WrongUse(say(*MISSING, name, device, ", ".join(sorted(known)[:12]) or "–"))
     return known[device]

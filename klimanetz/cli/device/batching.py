@@ -41,6 +41,8 @@ def run(
 ) -> None:  # fmt: skip
     """All boxes of the file that are not done yet. Exits with 1 where one is red or waits."""
     rows = {row.device.device: row for row in rows_of(file, as_json)}
+    if not rows:
+        raise WrongUse(say("%s names no device", "in %s steht kein Gerät", file.name))
     configs = {name: _config(row, config, file.parent) for name, row in rows.items()}
     for name, row in rows.items():
         if not (row.board or board):

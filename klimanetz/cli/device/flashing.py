@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from firmware.bench.trouble import BenchError
+from firmware.bench.trouble import BenchError, Silent
 from firmware.bench.units import number
 from firmware.bench.words import say
 from klimanetz import __version__
@@ -74,6 +74,9 @@ def list_ports(
         cells = [str(row.get(name, "")) for name in ("path", "bridge", "chip", "board", "device", "version", "unsent")]
         table.add_row(*cells, style="" if row["bridge"] or row.get("chip") else "dim")
     console.print(table)
+    for row in rows:
+        if "trouble" in row:
+            console.print(row["trouble"], soft_wrap=True)
 
 
 def _asked(port: str) -> dict[str, Any]:
@@ -90,9 +93,11 @@ def _asked(port: str) -> dict[str, Any]:
             "board": found.board, "version": found.version, "device": found.backup.device,
             "mac": found.backup.mac, "unsent": found.backup.unsent,
         }  # fmt: skip
-    except BenchError:
+    except Silent as silent:
         chip = rom.usable(port)
-        return {"chip": chip, "board": say("(new)", "(neu)")} if chip else {}
+        return {"chip": chip, "board": say("(new)", "(neu)")} if chip else {"trouble": str(silent)}
+    except BenchError as error:
+        return {"trouble": str(error)}
 
 
 def fetch_images(

@@ -70,14 +70,14 @@ CloudWait = Annotated[
 
 def text_of(path: Path | None) -> bytes:
     """A file's bytes, b"" without one. Raises WrongUse."""
-    from firmware.bench.trouble import WrongUse
+    from firmware.bench.trouble import unreadable
 
     if path is None:
         return b""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", path, error.strerror)) from None
+        raise unreadable(path, error) from None
 
 
 def images_in(images: Path | None, shelf: Path) -> Path:

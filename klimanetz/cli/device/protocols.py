@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from firmware.bench.check import colour_word
-from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.trouble import BenchError, WrongUse, unreadable
 from firmware.bench.words import say
 from klimanetz.cli.device.options import SHELF, Json, Shelf
 
@@ -110,4 +110,4 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", file, error.strerror)) from None
+        raise unreadable(file, error) from None

@@ -3,6 +3,7 @@
 What it does is in `firmware/bench/verifying.py`.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from firmware.bench.check import Check, Colour, colour_word, label, worst
@@ -126,11 +128,18 @@ class Lines:
 
     def line(self, check: Check) -> None:
         """One more is known."""
-        text = Text.assemble(
-            (f" {colour_word(check.colour):<7}", STYLES[check.colour]), f" {label(check.name):<22} ", check.reason
-        )
+        way_out = ("→ " + check.way_out, "dim" if check.colour == "green" else "")
+        word, name = f" {colour_word(check.colour):<7}", f"{label(check.name):<22}"
+        if self.console.is_terminal:  # what is too long goes on below itself
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row(Text(word, STYLES[check.colour]), name, check.reason)
+            if check.way_out:
+                grid.add_row("", "", Text(*way_out))
+            self.console.print(grid)
+            return
+        text = Text.assemble((word, STYLES[check.colour]), f" {name} ", check.reason)
         if check.way_out:
-            text.append(f"\n{'':<31} → {check.way_out}", "dim" if check.colour == "green" else "")
+            text.append(f"\n{'':<31} ").append(*way_out)
         self.console.print(text, soft_wrap=True)
 
     @contextmanager
@@ -162,9 +171,12 @@ class Place:
         self.shield = self.shield or properties.get("shield") or ""
 
     def ask(self) -> None:
-        """On a terminal, for what is missing; an empty answer leaves it out."""
-        if not sys.stdin.isatty():
-            return
+        """On a terminal, for what is missing; an empty answer leaves it out, Ctrl-C all the rest."""
+        if sys.stdin.isatty():
+            with contextlib.suppress(typer.Abort):  # what was found is recorded all the same
+                self._ask()
+
+    def _ask(self) -> None:
         if not self.technician:
             self.technician = typer.prompt(say("Your initials", "Kürzel"), default="", show_default=False).strip()
         while self.height_m is None:
@@ -173,10 +185,11 @@ class Place:
             ).strip()
             if not text:
                 break
-            try:
-                self.height_m = float(text.replace(",", "."))
-            except ValueError:
-                typer.echo(say("a number like 3.2", "eine Zahl wie 3,2"))
+            with contextlib.suppress(ValueError):
+                height_m = float(text.replace(",", "."))
+                self.height_m = height_m if 0 <= height_m <= 500 else None
+            if self.height_m is None:
+                typer.echo(say("a number from 0 to 500, like 3.2", "eine Zahl von 0 bis 500, wie 3,2"))
         if not self.shield:
             self.shield = typer.prompt(
                 say("Radiation shield", "Strahlungsschutz"), default="", show_default=False
