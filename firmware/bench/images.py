@@ -157,7 +157,9 @@ def _sums(package: dict[str, Any]) -> dict[str, str]:
 
 def _lacks(one: dict[str, Any], name: str) -> str:
     called = one.get("file") or one.get("name") or "?"
-    return say("the entry of %s lacks '%s', or it is no text", "im Eintrag %s fehlt '%s' oder ist kein Text", called, name)
+    return say(
+        "the entry of %s lacks '%s', or it is no text", "im Eintrag %s fehlt '%s' oder ist kein Text", called, name
+    )
 
 
 def record(folder: Folder) -> None:

@@ -265,7 +265,9 @@ class Verification:
         except energy.EnergyError:
             return None
 
-    def _asked(self, script: str, firmware: Firmware | None, values: Mapping[str, int] = MappingProxyType({})) -> list[Fact]:
+    def _asked(
+        self, script: str, firmware: Firmware | None, values: Mapping[str, int] = MappingProxyType({})
+    ) -> list[Fact]:
         """What a script tells; where the board's program fails in it, that is a line of the list."""
         told: list[Fact] = []
         try:

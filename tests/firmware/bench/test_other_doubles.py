@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,9 @@ def laptop(tmp_path: Path) -> Laptop:
 
 @contextmanager
 def board_of(laptop: Laptop, micropython: str, *also: Any, **more: Any) -> Iterator[OtherBoard]:
-    with OtherBoard(laptop.folder / "board", micropython, *also, **{"files": LIVED, "manners": Manners(paste=True), **more}) as board:
+    with OtherBoard(
+        laptop.folder / "board", micropython, *also, **{"files": LIVED, "manners": Manners(paste=True), **more}
+    ) as board:
         yield board
 
 
@@ -49,49 +52,55 @@ def flash(laptop: Laptop, at: OtherBoard, **more: Any) -> Any:
     return laptop.flasher.flash(laptop.wish(str(at.port), **{"config": b"", **more}))
 
 
-@pytest.mark.parametrize(
-    ("chip", "model", "manners"),
-    [
-        ("esp32", "esp32_devkit", Manners(stub="silent", baud="silent", paste=True, wipes=True)),
-        ("esp32c3", "esp32_c3", Manners(stub="hangup", paste=True, wipes=True, flash_id=0)),
-        ("esp32s3", "heltec_v3", Manners(baud="ok", end=False, garbage=b"ets Jul 29\r\n\xc0\xff\xc0junk" * 20)),
-    ],
-)
-def test_whatever_its_manners_a_board_keeps_what_it_had(
-    laptop: Laptop, micropython: str, chip: str, model: str, manners: Manners
-) -> None:
-    files = LIVED if chip == "esp32s3" else {**LIVED, "/config.json": json.dumps(OVER_MQTT).encode()}
-    saved: list[int] = []
-
-    def at(op: int, n: int) -> bool:
-        if (op, n) == (ERASE, 1):
-            saved.append(len(laptop.shelf.backups(MAC)))
-        return False
-
-    with board_of(laptop, micropython, chip, files=files, manners=manners) as board:
-        board.cut_when = at
-        done = flash(laptop, board, board=model)
-        after = board.files()
-    assert (done.chip, done.mac, done.device) == (chip, MAC, "kn-0007")
-    assert saved == [1]  # before anything was erased
-    assert {path: after.get(path) for path in files} == files
-    assert MAIN in after
+CASES = [
+    ("esp32", "esp32_devkit", Manners(stub="silent", paste=True, wipes=True)),
+    ("esp32c3", "esp32_c3", Manners(stub="hangup", baud="silent", paste=True, wipes=True, flash_id=0)),
+    ("esp32s3", "heltec_v3", Manners(baud="ok", end=False, garbage=b"ets Jul 29\r\n\xc0\xff\xc0junk" * 20)),
+]
 
 
-@pytest.mark.parametrize(("op", "keys"), [((ERASE, 1), 0), ((0, 0), 60_000)])
-def test_cut_off_it_goes_on_at_another_port_and_knows_its_model(
-    laptop: Laptop, micropython: str, op: tuple[int, int], keys: int
-) -> None:
-    with board_of(laptop, micropython, manners=Manners(wipes=True, paste=True)) as board:
-        board.cut_when, board.cut_keys = lambda *now: now == op, keys
-        with pytest.raises(BenchError, match="went away"):
-            flash(laptop, board)
-        board.cut_when, board.cut_keys = lambda *_: False, -1
-        board.replug()
-        done = laptop.flasher.flash(laptop.wish(board.path, board="", config=b""))
-        after = board.files()
-    assert (done.board, done.device, done.resumed) == ("heltec_v3", "kn-0007", True)
-    assert {path: after.get(path) for path in LIVED} == LIVED
+def test_whatever_its_manners_a_board_keeps_what_it_had(tmp_path: Path, micropython: str) -> None:
+    def one(case: tuple[str, str, Manners]) -> None:
+        chip, model, manners = case
+        laptop = Laptop(tmp_path / chip, 4, (chip,))
+        files = LIVED if chip == "esp32s3" else {**LIVED, "/config.json": json.dumps(OVER_MQTT).encode()}
+        saved: list[int] = []
+
+        def at(op: int, n: int) -> bool:
+            if (op, n) == (ERASE, 1):
+                saved.append(len(laptop.shelf.backups(MAC)))
+            return False
+
+        with board_of(laptop, micropython, chip=chip, files=files, manners=manners) as board:
+            board.cut_when = at
+            done = flash(laptop, board, board=model)
+            after = board.files()
+        assert (done.chip, done.mac, done.device) == (chip, MAC, "kn-0007")
+        assert saved == [1]  # before anything was erased
+        assert {path: after.get(path) for path in files} == files
+        assert MAIN in after
+
+    with ThreadPoolExecutor(len(CASES)) as pool:  # most of the time is waiting
+        list(pool.map(one, CASES))
+
+
+def test_cut_off_it_goes_on_at_another_port_and_knows_its_model(tmp_path: Path, micropython: str) -> None:
+    def one(case: tuple[tuple[int, int], int]) -> None:
+        op, keys = case
+        laptop = Laptop(tmp_path / str(keys), 4)
+        with board_of(laptop, micropython, manners=Manners(wipes=True, paste=True)) as board:
+            board.cut_when, board.cut_keys = lambda *now: now == op, keys
+            with pytest.raises(BenchError, match="went away"):
+                flash(laptop, board)
+            board.cut_when, board.cut_keys = lambda *_: False, -1
+            board.replug()
+            done = laptop.flasher.flash(laptop.wish(board.path, board="", config=b""))
+            after = board.files()
+        assert (done.board, done.device, done.resumed) == ("heltec_v3", "kn-0007", True)
+        assert {path: after.get(path) for path in LIVED} == LIVED
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, [((ERASE, 1), 0), ((0, 0), 60_000)]))
 
 
 def test_an_identity_given_since_is_not_taken_away_again(laptop: Laptop, micropython: str) -> None:
@@ -120,7 +129,7 @@ def test_a_laptop_that_cannot_save_does_not_erase(laptop: Laptop, micropython: s
     (laptop.folder / "full").write_text("no folder")
     laptop.shelf = Shelf(laptop.folder / "full")
     with board_of(laptop, micropython) as board:
-        with pytest.raises(BenchError, match="cannot be written .*--shelf DIR"):
+        with pytest.raises(BenchError, match=r"cannot be written .*--shelf DIR"):
             flash(laptop, board)
         assert not {ERASE, WRITE} & set(board.ops)
         assert board.files() == LIVED
@@ -155,10 +164,10 @@ def test_a_restore_that_is_cut_off_is_nobody_yet(laptop: Laptop, micropython: st
 
 
 def test_a_board_without_a_chip_has_no_name_and_says_no_chip(laptop: Laptop, micropython: str) -> None:
-    with board_of(laptop, micropython, files={"/config.json": LIVED["/config.json"]}) as board:
-        with Repl(str(board.port)) as repl:
-            machine = looking.by_repl(repl, datetime.now(UTC)).machine
-            with pytest.raises(WrongUse, match="name the device"):
-                provision(repl, None, Order(new=Activation.OTAA), laptop.shelf.save, datetime.now(UTC))  # type: ignore[arg-type]
+    files, now = {"/config.json": LIVED["/config.json"]}, datetime.now(UTC)
+    with board_of(laptop, micropython, files=files) as board, Repl(str(board.port)) as repl:
+        machine = looking.by_repl(repl, now).machine
+        with pytest.raises(WrongUse, match="name the device"):
+            provision(repl, None, Order(new=Activation.OTAA), laptop.shelf.save, now)  # type: ignore[arg-type]
     assert chip_of(machine) == ""
     assert chip_of("Generic ESP32S3 module with ESP32S3") == "esp32s3"
