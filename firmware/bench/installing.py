@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from firmware.bench.check import Check, Colour, label, worst
-from firmware.bench.cloud import Cloud
-from firmware.bench.flashing import Flashed, Flasher, Told, Wish
-from firmware.bench.provision import Order, Provisioned, check_order, provision
-from firmware.bench.registry import Registry
-from firmware.bench.repl import Repl
-from firmware.bench.shelf import Shelf
-from firmware.bench.verifying import Seen, Verification, Wanted
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.checklist.check import Check, Colour, label, worst
+from firmware.bench.checklist.cloud import Cloud
+from firmware.bench.checklist.verifying import Seen, Verification, Wanted
+from firmware.bench.flash.flashing import Flashed, Flasher, Told, Wish
+from firmware.bench.identity.provision import Order, Provisioned, check_order, provision
+from firmware.bench.identity.registry import Registry
 
 PROVISION, VERIFY, CLOUD = "provision", "verify", "cloud"
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from cloud.api.texts import spoken
-from firmware.bench import rows
-from firmware.bench.registry import Online, Registry
-from firmware.bench.rows import BadRows, BenchRow
-from firmware.bench.shelf import stamp
-from firmware.bench.trip import Trip
+from firmware.bench.board.shelf import stamp
+from firmware.bench.identity import rows
+from firmware.bench.identity.registry import Online, Registry
+from firmware.bench.identity.rows import BadRows, BenchRow
+from firmware.bench.identity.trip import Trip
 from firmware.bench.trouble import WrongUse, unreadable
 from firmware.bench.words import german, say
 from klimanetz.failure import wrong_use

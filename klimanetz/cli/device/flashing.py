@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from firmware.bench.checklist.units import number
 from firmware.bench.trouble import BenchError, Silent
-from firmware.bench.units import number
 from firmware.bench.words import say
 from klimanetz import __version__
 from klimanetz.cli.device import batching
@@ -49,7 +49,7 @@ def list_ports(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import ports
+    from firmware.bench.board import ports
 
     rows: list[dict[str, Any]] = [port.to_dict() for port in ports.found()]
     known = {row["path"] for row in rows}
@@ -81,8 +81,8 @@ def list_ports(
 
 def _asked(port: str) -> dict[str, Any]:
     """What a board says; it goes on measuring afterwards."""
-    from firmware.bench import looking, rom
-    from firmware.bench.repl import Repl
+    from firmware.bench.board import looking, rom
+    from firmware.bench.board.repl import Repl
 
     try:
         with Repl(port, boot_s=2) as repl:
@@ -114,8 +114,8 @@ def fetch_images(
     site: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """…"""
-    from firmware.bench import fetching
-    from firmware.bench import images as pinned
+    from firmware.bench.flash import fetching
+    from firmware.bench.flash import images as pinned
 
     console = Console(highlight=False)
     place = images_in(images, shelf)
@@ -185,9 +185,9 @@ def flash(
         batching.run(
             batch, port, config, board, manifest, technician, no_radio, cloud_wait, at_once, images, shelf, as_json
         )
-    from firmware.bench import images as pinned
-    from firmware.bench.flashing import Flasher, Wish
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board.shelf import Shelf as Shelves
+    from firmware.bench.flash import images as pinned
+    from firmware.bench.flash.flashing import Flasher, Wish
 
     wish = Wish(
         port_or_only(port), board, text_of(config), new_identity, erase, baud,

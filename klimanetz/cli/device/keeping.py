@@ -29,11 +29,11 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench import looking
-    from firmware.bench.repl import Repl
-    from firmware.bench.rom import Rom
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board import looking
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.board.rom import Rom
+    from firmware.bench.board.shelf import Shelf as Shelves
 
     if out is not None and out.exists():
         raise WrongUse(
@@ -85,10 +85,10 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench import looking, restoring
-    from firmware.bench.repl import Repl
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board import looking, restoring
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.board.shelf import Shelf as Shelves
 
     kept, now = backups.read(file), datetime.now(UTC)
     with Screen() as screen, Repl(port_or_only(port)) as repl:
@@ -136,8 +136,8 @@ def rescue(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench.rescue import frames, readings
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board.rescue import frames, readings
     from klimanetz.cli.device.sending import send
     from klimanetz.wiring import settings
 

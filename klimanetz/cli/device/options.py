@@ -89,7 +89,7 @@ def port_or_only(port: str) -> str:
     """The named port, or the only board there is. Raises WrongUse."""
     if port:
         return port
-    from firmware.bench import ports
+    from firmware.bench.board import ports
     from firmware.bench.trouble import WrongUse
 
     boards = [one.path for one in ports.found() if one.bridge]

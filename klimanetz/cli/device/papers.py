@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firmware.bench import exports_chirpstack, exports_things_stack
-from firmware.bench.exports import Leaving, leaving
-from firmware.bench.manifest import devices_of, read, stays_of
-from firmware.bench.places import standing
+from firmware.bench.identity import exports_chirpstack, exports_things_stack
+from firmware.bench.identity.exports import Leaving, leaving
+from firmware.bench.identity.manifest import devices_of, read, stays_of
+from firmware.bench.identity.places import standing
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
 from klimanetz.cli.device.asking import ManifestFile, now, online, rows_of
@@ -140,8 +140,8 @@ def label(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import identifier, label_pens, labels
-    from firmware.bench.papers import paper as paper_of
+    from firmware.bench.label import identifier, label_pens, labels
+    from firmware.bench.label.papers import paper as paper_of
 
     if out.suffix.lower() not in (".pdf", ".svg"):
         raise WrongUse(say("%s is neither .pdf nor .svg", "%s ist weder .pdf noch .svg", out))
@@ -176,7 +176,7 @@ def label(
 
 def _written(path: Path, data: bytes) -> Path:
     """Keys may be in it: its owner's alone, and there as a whole."""
-    from firmware.bench.backup import durable
+    from firmware.bench.board.backup import durable
 
     durable(path, data)
     return path

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from firmware.bench.check import colour_word
+from firmware.bench.checklist.check import colour_word
 from firmware.bench.trouble import BenchError, WrongUse, unreadable
 from firmware.bench.words import say
 from klimanetz.cli.device.options import SHELF, Json, Shelf
@@ -30,7 +30,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help=say("A protocol.", "E
     help=say("As a page; through a pipe it is Markdown.", "Als Seite; in einer Pipe als Markdown."),
 )
 def show(file: File) -> None:
-    from firmware.bench import protocol, protocol_page
+    from firmware.bench.checklist import protocol, protocol_page
 
     text = protocol_page.page(protocol.checked(_read(file), file.name))
     console = Console(highlight=False)
@@ -59,7 +59,7 @@ def check(
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
-    from firmware.bench import protocol
+    from firmware.bench.checklist import protocol
 
     keys = {key.strip().lower().replace(" ", "") for key in signer or ()}
     for key in keys:

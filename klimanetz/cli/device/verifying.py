@@ -1,6 +1,6 @@
 """`klimanetz device verify`: the check-list of a board, live, and its signed protocol.
 
-What it does is in `firmware/bench/verifying.py`.
+What it does is in `firmware/bench/checklist/verifying.py`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from firmware.bench.check import Check, Colour, colour_word, label, worst
+from firmware.bench.checklist.check import Check, Colour, colour_word, label, worst
 from firmware.bench.words import say
 from klimanetz import __version__
 from klimanetz.cli.device.asking import ManifestFile, Technician
@@ -27,7 +27,7 @@ from klimanetz.cli.device.options import SHELF, CloudWait, Height, Json, NoRadio
 from klimanetz.cli.device.seeing import cloud_of_settings
 
 if TYPE_CHECKING:
-    from firmware.bench.verifying import Seen
+    from firmware.bench.checklist.verifying import Seen
 
 VERIFY_EXAMPLE = "Example: klimanetz device verify --station marktplatz --technician AB --height 3.2 --shield passive"
 HELP = say(
@@ -78,10 +78,10 @@ def verify(
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
-    from firmware.bench import protocol
-    from firmware.bench.repl import Repl
-    from firmware.bench.trip import Trip
-    from firmware.bench.verifying import Verification, Wanted, check_cell
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.checklist import protocol
+    from firmware.bench.checklist.verifying import Verification, Wanted, check_cell
+    from firmware.bench.identity.trip import Trip
 
     check_cell(cell)
     key = protocol.signing_key(shelf / "technician.key")
@@ -107,7 +107,7 @@ def recorded(
     seen: "Seen", begun: datetime, place: "Place", key: Any, folder: Path, ask: bool
 ) -> tuple[dict[str, Any], Path]:
     """The signed protocol of a check-list: what is in it, and where it is kept. `ask`: for what is missing."""
-    from firmware.bench import protocol
+    from firmware.bench.checklist import protocol
 
     if seen.station is not None:
         place.take(seen.station)

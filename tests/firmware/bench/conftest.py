@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench.backup import Backup
+from firmware.bench.board.backup import Backup
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import CONFIG, PARTS, Laptop
 from tests.firmware.bench.lives import lived

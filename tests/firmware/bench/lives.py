@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime
 
-from firmware.bench import looking
-from firmware.bench.backup import IDENTITY as IDENTITY_FILE
-from firmware.bench.backup import OUTBOX, Backup
-from firmware.bench.repl import Repl
+from firmware.bench.board import looking
+from firmware.bench.board.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.board.backup import OUTBOX, Backup
+from firmware.bench.board.repl import Repl
 from tests.firmware.bench.laptop import IDENTITY
 
 NVS = {"lw_nonce": 41, "boots": 3, "generation": 2, "segment": 1}

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from edge.clock import Clock
 from edge.outbox.outbox import Outbox
-from firmware.bench import backup as backups
-from firmware.bench import nvs_pages
-from firmware.bench.backup import Backup
-from firmware.bench.rescue import frames, readings
-from firmware.bench.restoring import GENERATIONS, ahead, left_out, merged
-from firmware.bench.shelf import DONE, ERASING, Journal, Shelf, stamp
+from firmware.bench.board import backup as backups
+from firmware.bench.board import nvs_pages
+from firmware.bench.board.backup import Backup
+from firmware.bench.board.rescue import frames, readings
+from firmware.bench.board.restoring import GENERATIONS, ahead, left_out, merged
+from firmware.bench.board.shelf import DONE, ERASING, Journal, Shelf, stamp
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.wire import WireReading, decode
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench import images, looking, rom
-from firmware.bench.backup import CONFIG as CONFIG_FILE
-from firmware.bench.backup import MAIN, Backup
-from firmware.bench.flashing import SAVE
-from firmware.bench.repl import Repl
-from firmware.bench.shelf import DONE
+from firmware.bench.board import looking, rom
+from firmware.bench.board.backup import CONFIG as CONFIG_FILE
+from firmware.bench.board.backup import MAIN, Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import DONE
+from firmware.bench.flash import images
+from firmware.bench.flash.flashing import SAVE
 from firmware.bench.trouble import BenchError, WrongUse
 from simulators.bench import image as stand_in
 from simulators.bench.board import SimulatedBoard

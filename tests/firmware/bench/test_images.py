@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.bench import images, partitions
-from firmware.bench.fetching import fetch
-from firmware.bench.images import OFFSETS, Folder, Pinned
+from firmware.bench.board import partitions
+from firmware.bench.flash import images
+from firmware.bench.flash.fetching import fetch
+from firmware.bench.flash.images import OFFSETS, Folder, Pinned
 from firmware.bench.trouble import BenchError, WrongUse
 
 CHIP_ID = {"esp32": 0, "esp32c3": 5, "esp32s3": 9}

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import backup as backups
-from firmware.bench.backup import IDENTITY as IDENTITY_FILE
-from firmware.bench.backup import Backup
-from firmware.bench.repl import Repl
-from firmware.bench.rescue import readings
+from firmware.bench.board import backup as backups
+from firmware.bench.board.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.board.backup import Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.rescue import readings
 from simulators.bench.board import SimulatedBoard
 from tests.brokers import Broker
 from tests.cloud import ingest_process

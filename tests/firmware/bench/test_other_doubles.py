@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import looking, restoring
-from firmware.bench.backup import IDENTITY, MAIN
-from firmware.bench.provision import Order, provision
-from firmware.bench.repl import Repl
-from firmware.bench.rom import chip_of
-from firmware.bench.shelf import ERASING, Journal, Shelf
+from firmware.bench.board import looking, restoring
+from firmware.bench.board.backup import IDENTITY, MAIN
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.rom import chip_of
+from firmware.bench.board.shelf import ERASING, Journal, Shelf
+from firmware.bench.identity.provision import Order, provision
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.models import Activation
 from tests.firmware.bench.laptop import CONFIG, Laptop

@@ -9,22 +9,23 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import backup as backups
-from firmware.bench import keys, looking
-from firmware.bench import manifest as manifests
-from firmware.bench.backup import CONFIG, IDENTITY, OF_IDENTITY, Backup
-from firmware.bench.exporting import export
+from firmware.bench.board import backup as backups
+from firmware.bench.board import looking
+from firmware.bench.board.backup import CONFIG, IDENTITY, OF_IDENTITY, Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.identity import keys
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.exporting import export
+from firmware.bench.identity.provision import Order, provision
+from firmware.bench.identity.provisioning import Plan, Wish, decide
+from firmware.bench.identity.registry import Offline, Online, Refused
+from firmware.bench.identity.rows import BenchRow
+from firmware.bench.identity.trip import Trip
 from firmware.bench.installing import Laptop as Bench
 from firmware.bench.installing import install
-from firmware.bench.provision import Order, provision
-from firmware.bench.provisioning import Plan, Wish, decide
-from firmware.bench.registry import Offline, Online, Refused
-from firmware.bench.repl import Repl
-from firmware.bench.rows import BenchRow
-from firmware.bench.shelf import Shelf
-from firmware.bench.trip import Trip
 from firmware.bench.trouble import CableOut, WrongUse
-from firmware.bench.verifying import Wanted
 from schemas.models import Activation, Device
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench import laptop

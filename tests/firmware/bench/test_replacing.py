@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench import backup as backups
-from firmware.bench import manifest as manifests
-from firmware.bench.backup import CONFIG as CONFIG_FILE
-from firmware.bench.backup import IDENTITY as IDENTITY_FILE
-from firmware.bench.backup import Backup
-from firmware.bench.flashing import Wish
+from firmware.bench.board import backup as backups
+from firmware.bench.board.backup import CONFIG as CONFIG_FILE
+from firmware.bench.board.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.board.backup import Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import stamp
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.flash.flashing import Wish
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.manifest import Manifest
+from firmware.bench.identity.provision import Order
+from firmware.bench.identity.trip import Trip
 from firmware.bench.installing import Laptop as Bench
-from firmware.bench.manifest import Manifest
-from firmware.bench.provision import Order
-from firmware.bench.repl import Repl
 from firmware.bench.replacing import Change, Replaced, exchange
-from firmware.bench.shelf import stamp
-from firmware.bench.trip import Trip
 from firmware.bench.trouble import BenchError, WrongUse
-from firmware.bench.verifying import Wanted
 from schemas.models import Activation
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, VERSION, Laptop

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from cloud.api.texts import spoken
-from firmware.bench import rows
-from firmware.bench.rows import BadRows
+from firmware.bench.identity import rows
+from firmware.bench.identity.rows import BadRows
 from firmware.bench.trouble import WrongUse, unreadable
 
 HEADER = "device,station,activation,dev_eui,join_eui,app_key,codec,board,serial"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench.backup import Backup
-from firmware.bench.flashing import Wish
+from firmware.bench.board.backup import Backup
+from firmware.bench.flash.flashing import Wish
 from firmware.bench.trouble import BenchError
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import PARTS, Laptop

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import expected
-from firmware.bench.asking import Firmware
-from firmware.bench.check import Check
-from firmware.bench.manifest import Manifest, read, write
-from firmware.bench.repl import Repl
+from firmware.bench.board.repl import Repl
+from firmware.bench.checklist import expected
+from firmware.bench.checklist.asking import Firmware
+from firmware.bench.checklist.check import Check
+from firmware.bench.checklist.verifying import Verification, Wanted
+from firmware.bench.identity.manifest import Manifest, read, write
 from firmware.bench.trouble import CableOut, WrongUse
-from firmware.bench.verifying import Verification, Wanted
 from simulators.bench.board import SimulatedBoard
 from simulators.board.truth import truth
 from tests.firmware.bench.laptop import CONFIG, PARTS
