@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 from firmware.bench import looking
+from firmware.bench.backup import OF_IDENTITY, Backup
 from firmware.bench.repl import Progress, Repl
 from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
@@ -16,6 +17,13 @@ def clear(repl: Repl, wanted: set[str]) -> None:
     """Take away what belongs to another image."""
     for path in repl.files("/lib"):
         if path not in wanted:
+            repl.remove(path)
+
+
+def forget(repl: Repl, kept: Backup) -> None:
+    """Take away what is left of the identity before, where erasing did not."""
+    for path in repl.files():
+        if path.startswith(OF_IDENTITY) and path not in kept.files:
             repl.remove(path)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from firmware.bench import looking, partitions, program
 from firmware.bench.backup import CONFIG, MAIN, Backup
-from firmware.bench.filling import check_files, clear, put_files, put_nvs
+from firmware.bench.filling import check_files, clear, forget, put_files, put_nvs
 from firmware.bench.images import Folder
 from firmware.bench.looking import Found
 from firmware.bench.program import Program
@@ -183,6 +183,8 @@ class Flasher:
             repl.remove(MAIN)  # until the end it must not start by itself
             with run.step(COPY) as told:
                 clear(repl, made.names)
+                if journal.new_identity:
+                    forget(repl, back)
                 put_files(repl, made.files, told)
             with run.step(RESTORE) as told:
                 put_files(repl, back.files, told)

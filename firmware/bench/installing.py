@@ -61,7 +61,13 @@ def install(
         begun = time.monotonic()
         told(PROVISION, 0, 1)
         provisioned = provision(
-            repl, laptop.registry, order, laptop.shelf.save, laptop.now(), lambda n, of: told(PROVISION, n, of)
+            repl,
+            laptop.registry,
+            order,
+            laptop.shelf.save,
+            laptop.now(),
+            lambda n, of: told(PROVISION, n, of),
+            flashed.mac,
         )
         timed(PROVISION, begun)
         begun = time.monotonic()

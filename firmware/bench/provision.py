@@ -6,7 +6,7 @@ first. Each step can be done again: a second run finds what the first one did.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from firmware.bench import looking
@@ -65,11 +65,13 @@ class Provisioned:
 
 def provision(
     repl: Repl, registry: Registry, order: Order, save: Callable[[Backup], object], now: datetime,
-    told: Progress | None = None,
+    told: Progress | None = None, mac: str = "",
 ) -> Provisioned:  # fmt: skip
-    """`save` puts a backup on disk and says where. Raises BenchError; the board is as it was then, or nearly done."""
+    """`save` puts a backup on disk and says where; `mac`: as its loader told it. Raises BenchError; the board is as it
+    was then, or nearly done.
+    """
     found = looking.by_repl(repl, now)
-    board = found.backup
+    board = replace(found.backup, mac=found.backup.mac or mac)
     wanted, known = _wanted(order, registry, board)
     if order.replaces == wanted.device:
         raise WrongUse(
@@ -135,6 +137,13 @@ def _wanted(order: Order, registry: Registry, board: Backup) -> tuple[Device, Ro
         return order.row.device, registry.device(order.row.device.device)
     name = order.device or ("" if order.new else board.device)
     if not name and order.new:
+        if not board.mac:
+            raise WrongUse(
+                say(
+                    "this board does not tell its MAC, of which its name is made: name the device, --device NAME",
+                    "diese Karte nennt ihre MAC nicht, aus der ihr Name entsteht: das Gerät benennen, --device NAME",
+                )
+            )
         name = "kn-" + board.mac.replace(":", "")[-6:]
     if not name:
         raise WrongUse(

@@ -65,10 +65,10 @@ def list_ports(
     if not rows:
         console.print(say("No serial port here.", "Hier ist kein serieller Anschluss."))
         return
+    port = Column(say("port", "Anschluss"), overflow="fold")
     table = Table(
-        Column(say("port", "Anschluss"), overflow="fold"), say("bridge", "Wandler"), say("chip", "Chip"),
-        say("board", "Karte"), say("device", "Gerät"), say("firmware", "Firmware"), say("unsent", "ungesendet"),
-        box=None, pad_edge=False,
+        port, say("bridge", "Wandler"), say("chip", "Chip"), say("board", "Karte"), say("device", "Gerät"),
+        say("firmware", "Firmware"), say("unsent", "ungesendet"), box=None, pad_edge=False,
     )  # fmt: skip
     for row in rows:
         cells = [str(row.get(name, "")) for name in ("path", "bridge", "chip", "board", "device", "version", "unsent")]

@@ -83,7 +83,7 @@ def provision(
         say(
             "This board (%s) is %s%s; the registry: %s.",
             "Diese Karte (%s) ist %s%s; Register: %s.",
-            done.mac,
+            done.mac or "?",
             done.device,
             f", DevEUI {done.dev_eui.upper()}" if done.dev_eui else "",
             _change(done.change),

@@ -76,6 +76,7 @@ class Manners:
     paste: bool = False  # raw-paste works
     prompt: bool = True  # MicroPython answers
     wipes: bool = False  # erasing flash takes the files along
+    main: bool = False  # main.py runs at a start
     delay_s: float = 0.0  # of each answer of the loader
     garbage: bytes = b""  # before the first answer to a SYNC
     echo: bool = False
@@ -269,7 +270,10 @@ class OtherBoard:
             seen += os.read(master, 4096)
         os.close(slave)
         self._inner = master
-        if not keys:
+        if self.manners.main and not keys:
+            os.write(master, b"import main\r")
+            time.sleep(0.05)
+        elif not keys:
             self._say(seen)
         elif keys == b"\x01":
             os.write(master, keys)

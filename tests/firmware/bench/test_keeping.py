@@ -24,9 +24,9 @@ from simulators.bench.board import SimulatedBoard
 from tests.brokers import Broker
 from tests.cloud import ingest_process
 from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS
+from tests.firmware.bench.lives import NVS, lived, looked
 from tests.firmware.bench.ready_board import ready_board
 from tests.firmware.bench.test_backup import a_life
-from tests.firmware.bench.test_flashing import NVS, lived, looked
 
 PROGRAM = Path(sys.executable).with_name("klimanetz")
 SLOW = CONFIG | {"interval_s": 900}
