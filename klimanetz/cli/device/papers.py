@@ -162,12 +162,13 @@ def label(
     if as_json:
         print(json.dumps({"files": list(map(str, files)), "labels": len(made), "pages": len(pages)}))
         return
+    sheets = say("one page", "einer Seite") if len(pages) == 1 else say("%d pages", "%d Seiten", len(pages))
     Console(highlight=False).print(
         say(
-            "%d labels on %d pages: %s. Print them at 100 %%, not fitted to the page.",
-            "%d Etiketten auf %d Seiten: %s. Mit 100 %% drucken, nicht an die Seite anpassen.",
+            "%d labels on %s: %s. Print them at 100 %%, not fitted to the page.",
+            "%d Etiketten auf %s: %s. Mit 100 %% drucken, nicht an die Seite anpassen.",
             len(made),
-            len(pages),
+            sheets,
             ", ".join(map(str, files)),
         ),
         soft_wrap=True,
