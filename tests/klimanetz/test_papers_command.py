@@ -101,7 +101,7 @@ def test_what_stands_in_the_way_of_a_trip(laptop: Laptop) -> None:
     assert away.returncode == 1
     assert away.stderr.startswith("klimanetz: das Register unter http://127.0.0.1:9 ist nicht erreichbar")
     none = laptop.run("manifest", "merge", "none.json")
-    assert (none.returncode, none.stderr) == (2, "klimanetz: none.json cannot be read: No such file or directory\n")
+    assert (none.returncode, none.stderr) == (2, "klimanetz: none.json cannot be read: there is no such file\n")
 
 
 def test_exports(laptop: Laptop) -> None:
