@@ -24,14 +24,14 @@ from typing import Any
 import httpx
 
 from cloud.registry import imports
-from firmware.bench.cloud import Api
-from firmware.bench.flashing import Flasher, Wish
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.checklist.cloud import Api
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.flash.flashing import Flasher, Wish
+from firmware.bench.identity.provision import Order
+from firmware.bench.identity.registry import Online
 from firmware.bench.installing import Installed, Laptop
-from firmware.bench.provision import Order
-from firmware.bench.registry import Online
-from firmware.bench.shelf import Shelf
 from firmware.bench.trouble import BenchError
-from firmware.bench.verifying import Wanted
 from firmware.bench.words import say
 from klimanetz import __version__, demo, stand_in_images, wiring
 from klimanetz.failure import Failure, wrong_use

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from firmware import image
-from firmware.bench import images
-from firmware.bench.images import Folder, Package, Pinned
+from firmware.bench.flash import images
+from firmware.bench.flash.images import Folder, Package, Pinned
 from simulators.bench import image as stand_in
 
 VERSION = "v1.29.0"

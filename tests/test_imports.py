@@ -182,3 +182,19 @@ def test_the_rules_bite(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden.py"
     hidden.write_text("def f():\n    if True:\n        from cloud.store import open_store\n    import gateway.spool\n")
     assert sorted((line, module) for line, module, _ in imports(hidden)) == [(3, "cloud.store"), (4, "gateway.spool")]
+
+
+BENCH_ROOMS = ("board", "flash", "identity", "checklist", "label")
+
+
+@pytest.mark.parametrize("room", BENCH_ROOMS)
+def test_a_room_of_the_bench_imports_only_from_those_before_it(room: str) -> None:
+    allowed = {"words", "trouble", *BENCH_ROOMS[: BENCH_ROOMS.index(room) + 1]}
+    broken = [
+        shown(path, line, f"{room} must not import {module}")
+        for path in modules(f"firmware/bench/{room}")
+        for line, module, names in imports(path)
+        if module.startswith("firmware.bench")
+        and not ({module.split(".")[2]} if module.count(".") > 1 else set(names)) <= allowed
+    ]
+    assert not broken, "\n".join(broken)

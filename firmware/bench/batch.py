@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from firmware.bench.backup import durable
+from firmware.bench.board.backup import durable
 from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from firmware.bench.check import Check, Colour, label, worst
-from firmware.bench.cloud import Cloud
-from firmware.bench.flashing import Flashed, Flasher, Told, Wish
-from firmware.bench.provision import Order, Provisioned, provision
-from firmware.bench.registry import Registry
-from firmware.bench.repl import Repl
-from firmware.bench.shelf import Shelf
-from firmware.bench.verifying import Seen, Verification, Wanted
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.checklist.check import Check, Colour, label, worst
+from firmware.bench.checklist.cloud import Cloud
+from firmware.bench.checklist.verifying import Seen, Verification, Wanted
+from firmware.bench.flash.flashing import Flashed, Flasher, Told, Wish
+from firmware.bench.identity.provision import Order, Provisioned, check_order, provision
+from firmware.bench.identity.registry import Registry
 
 PROVISION, VERIFY, CLOUD = "provision", "verify", "cloud"
 
@@ -49,6 +49,7 @@ def install(
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Installed:  # fmt: skip
     """Raises BenchError; whatever happened, running it again goes on."""
+    check_order(laptop.registry, order)
     flashed = laptop.flasher.flash(replace(wish, restart=False), told)
     seconds = dict(flashed.seconds)
 
@@ -60,7 +61,13 @@ def install(
         begun = time.monotonic()
         told(PROVISION, 0, 1)
         provisioned = provision(
-            repl, laptop.registry, order, laptop.shelf.save, laptop.now(), lambda n, of: told(PROVISION, n, of)
+            repl,
+            laptop.registry,
+            order,
+            laptop.shelf.save,
+            laptop.now(),
+            lambda n, of: told(PROVISION, n, of),
+            flashed.mac,
         )
         timed(PROVISION, begun)
         begun = time.monotonic()

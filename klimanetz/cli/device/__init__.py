@@ -4,7 +4,10 @@ One module a command or two, put together here. What they do is in `firmware/ben
 options, words on the terminal and exit codes. German or English by LANG (`firmware.bench.words`).
 """
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from firmware.bench.words import say
 from klimanetz.cli.device import (
@@ -20,10 +23,31 @@ from klimanetz.cli.device import (
     trips,
     verifying,
 )
+from klimanetz.failure import Failure
 
 EXAMPLE = "Example: klimanetz device flash --board heltec_v3 --config config.json --port /dev/ttyUSB0"
 
+STOPPED = 130  # by Ctrl-C
+
+
+class Stoppable(TyperGroup):
+    """Ctrl-C is an answer here: whoever pulls a cable or stops wants to know what that has cost."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort):
+            raise Failure(
+                say(
+                    "stopped; nothing is lost: run the same command again, it goes on from there",
+                    "abgebrochen; verloren ist nichts: denselben Befehl noch einmal geben, er macht dort weiter",
+                ),
+                STOPPED,
+            ) from None
+
+
 app = typer.Typer(
+    cls=Stoppable,
     help=say(
         "The measuring device on the bench: flash, provision, verify, swap.",
         "Das Messgerät auf der Werkbank: flashen, einrichten, prüfen, tauschen.",

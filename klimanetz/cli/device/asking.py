@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from cloud.api.texts import spoken
-from firmware.bench import rows
-from firmware.bench.registry import Online, Registry
-from firmware.bench.rows import BadRows, BenchRow
-from firmware.bench.shelf import stamp
-from firmware.bench.trip import Trip
-from firmware.bench.trouble import WrongUse
+from firmware.bench.board.shelf import stamp
+from firmware.bench.identity import rows
+from firmware.bench.identity.registry import Online, Registry
+from firmware.bench.identity.rows import BadRows, BenchRow
+from firmware.bench.identity.trip import Trip
+from firmware.bench.trouble import WrongUse, unreadable
 from firmware.bench.words import german, say
 from klimanetz.failure import wrong_use
 from klimanetz.wiring import settings
@@ -64,7 +64,7 @@ def rows_of(path: Path, as_json: bool = False) -> list[BenchRow]:
     try:
         return rows.read(path.read_bytes(), path.name)
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s kann nicht gelesen werden: %s", path, error.strerror)) from None
+        raise unreadable(path, error) from None
     except BadRows as bad:
         told = [(row.line, _spoken(row.reason)) for row in bad.rows]
         if as_json:

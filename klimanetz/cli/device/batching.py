@@ -29,8 +29,8 @@ from klimanetz.cli.device.screen import name_of
 from klimanetz.cli.device.verifying import Place, recorded
 
 if TYPE_CHECKING:
+    from firmware.bench.identity.rows import BenchRow
     from firmware.bench.installing import Laptop
-    from firmware.bench.rows import BenchRow
 
 STYLES = {GREEN: "green", YELLOW: "yellow", RED: "bold red", BUSY: "bold", WAITING: "dim"}
 
@@ -41,6 +41,8 @@ def run(
 ) -> None:  # fmt: skip
     """All boxes of the file that are not done yet. Exits with 1 where one is red or waits."""
     rows = {row.device.device: row for row in rows_of(file, as_json)}
+    if not rows:
+        raise WrongUse(say("%s names no device", "in %s steht kein Gerät", file.name))
     configs = {name: _config(row, config, file.parent) for name, row in rows.items()}
     for name, row in rows.items():
         if not (row.board or board):
@@ -79,10 +81,10 @@ class _Worker:
 
     def work(self, box: Box, port: str, told: Told) -> Box:
         """Raises BenchError."""
-        from firmware.bench.flashing import Wish
+        from firmware.bench.checklist.verifying import Wanted
+        from firmware.bench.flash.flashing import Wish
+        from firmware.bench.identity.provision import Order
         from firmware.bench.installing import install
-        from firmware.bench.provision import Order
-        from firmware.bench.verifying import Wanted
 
         row, text, begun = self._rows[box.device], self._configs[box.device], datetime.now(UTC)
         wish = Wish(port, row.board or self._board, text)
@@ -172,7 +174,7 @@ def _config(row: "BenchRow", config: Path | None, folder: Path) -> bytes:
 
 def _ports(port: str, rows: "dict[str, BenchRow]") -> list[str]:
     """Those that are named, or all boards of this laptop. Raises WrongUse."""
-    from firmware.bench import ports
+    from firmware.bench.board import ports
 
     named = [one.strip() for one in port.split(",") if one.strip()]
     found = named or [one.path for one in ports.found() if one.bridge]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from firmware.bench.units import with_unit
+from firmware.bench.checklist.units import with_unit
 from firmware.bench.words import say
 from klimanetz.cli.device.installing import on_screen, say_installed, signing_key
 from klimanetz.cli.device.options import Json

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from firmware.bench.trouble import BenchError
+from firmware.bench.checklist.units import number
+from firmware.bench.trouble import BenchError, Silent
 from firmware.bench.words import say
 from klimanetz import __version__
 from klimanetz.cli.device import batching
@@ -48,7 +49,7 @@ def list_ports(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import ports
+    from firmware.bench.board import ports
 
     rows: list[dict[str, Any]] = [port.to_dict() for port in ports.found()]
     known = {row["path"] for row in rows}
@@ -64,33 +65,39 @@ def list_ports(
     if not rows:
         console.print(say("No serial port here.", "Hier ist kein serieller Anschluss."))
         return
+    port = Column(say("port", "Anschluss"), overflow="fold")
     table = Table(
-        say("port", "Anschluss"), say("bridge", "Wandler"), say("chip", "Chip"), say("board", "Karte"),
-        say("device", "Gerät"), say("firmware", "Firmware"), say("unsent", "ungesendet"), box=None, pad_edge=False,
+        port, say("bridge", "Wandler"), say("chip", "Chip"), say("board", "Karte"), say("device", "Gerät"),
+        say("firmware", "Firmware"), say("unsent", "ungesendet"), box=None, pad_edge=False,
     )  # fmt: skip
     for row in rows:
         cells = [str(row.get(name, "")) for name in ("path", "bridge", "chip", "board", "device", "version", "unsent")]
         table.add_row(*cells, style="" if row["bridge"] or row.get("chip") else "dim")
     console.print(table)
+    for row in rows:
+        if "trouble" in row:
+            console.print(row["trouble"], soft_wrap=True)
 
 
 def _asked(port: str) -> dict[str, Any]:
     """What a board says; it goes on measuring afterwards."""
-    from firmware.bench import looking, rom
-    from firmware.bench.repl import Repl
+    from firmware.bench.board import looking, rom
+    from firmware.bench.board.repl import Repl
 
     try:
         with Repl(port, boot_s=2) as repl:
             found = looking.by_repl(repl, datetime.now(UTC))
             repl.reset()
-        said = {"chip": found.machine.rsplit(" ", 1)[-1].lower().replace("-", ""), "micropython": found.micropython}
+        said = {"chip": rom.chip_of(found.machine), "micropython": found.micropython}
         return said | {
             "board": found.board, "version": found.version, "device": found.backup.device,
             "mac": found.backup.mac, "unsent": found.backup.unsent,
         }  # fmt: skip
-    except BenchError:
+    except Silent as silent:
         chip = rom.usable(port)
-        return {"chip": chip, "board": say("(new)", "(neu)")} if chip else {}
+        return {"chip": chip, "board": say("(new)", "(neu)")} if chip else {"trouble": str(silent)}
+    except BenchError as error:
+        return {"trouble": str(error)}
 
 
 def fetch_images(
@@ -107,8 +114,8 @@ def fetch_images(
     site: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """…"""
-    from firmware.bench import fetching
-    from firmware.bench import images as pinned
+    from firmware.bench.flash import fetching
+    from firmware.bench.flash import images as pinned
 
     console = Console(highlight=False)
     place = images_in(images, shelf)
@@ -178,9 +185,9 @@ def flash(
         batching.run(
             batch, port, config, board, manifest, technician, no_radio, cloud_wait, at_once, images, shelf, as_json
         )
-    from firmware.bench import images as pinned
-    from firmware.bench.flashing import Flasher, Wish
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board.shelf import Shelf as Shelves
+    from firmware.bench.flash import images as pinned
+    from firmware.bench.flash.flashing import Flasher, Wish
 
     wish = Wish(
         port_or_only(port), board, text_of(config), new_identity, erase, baud,
@@ -198,8 +205,9 @@ def flash(
         say(
             "%s at %s: MicroPython %s, firmware %s (%s files, %s bytes), read back, in %.0f s.",
             "%s an %s: MicroPython %s, Firmware %s (%s Dateien, %s Byte), zurückgelesen, in %.0f s.",
-            done.board, wish.port, done.micropython, done.version, done.files, f"{done.bytes:,}", total,
-        )
+            done.board, wish.port, done.micropython, done.version, done.files, number(done.bytes, 0), total,
+        ),
+        soft_wrap=True,
     )  # fmt: skip
     if done.device:
         console.print(
@@ -212,6 +220,16 @@ def flash(
         )
     else:
         console.print(say("Next: klimanetz device provision", "Weiter: klimanetz device provision"))
+    if done.left:
+        console.print(
+            say(
+                "%s unsent readings of the old device are only in its backup now: klimanetz device rescue %s",
+                "%s ungesendete Messungen des alten Geräts sind nur noch in der Sicherung: klimanetz device rescue %s",
+                done.left,
+                Shelves(shelf).place(done.mac) / done.backup,
+            ),
+            soft_wrap=True,
+        )
     if new_identity:
         console.print(
             say(

@@ -43,8 +43,8 @@ from klimanetz.cli.device.verifying import Lines, Place, recorded
 from schemas.models import Activation
 
 if TYPE_CHECKING:
+    from firmware.bench.identity.provision import Order
     from firmware.bench.installing import Installed, Laptop
-    from firmware.bench.provision import Order
 
 INSTALL_EXAMPLE = (
     "Example: klimanetz device install --board heltec_v3 --config config.json --station marktplatz --technician AB"
@@ -74,9 +74,9 @@ def install(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench.flashing import Wish
+    from firmware.bench.checklist.verifying import Wanted
+    from firmware.bench.flash.flashing import Wish
     from firmware.bench.installing import install as work
-    from firmware.bench.verifying import Wanted
 
     laptop, begun = laptop_of(images, shelf, manifest, technician), datetime.now(UTC)
     order = order_of(device, row, station, height, config, as_json)
@@ -117,9 +117,9 @@ def replace(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench.flashing import Wish
+    from firmware.bench.checklist.verifying import Wanted
+    from firmware.bench.flash.flashing import Wish
     from firmware.bench.replacing import Change, exchange
-    from firmware.bench.verifying import Wanted
 
     laptop, begun = laptop_of(images, shelf, manifest, technician), datetime.now(UTC)
     order = order_of(device, row, station, height, config, as_json)
@@ -145,10 +145,10 @@ def replace(
 
 def laptop_of(images: Path | None, shelf: Path, manifest: Path | None, technician: str) -> "Laptop":
     """What this laptop works with. Raises BenchError."""
-    from firmware.bench import images as pinned
-    from firmware.bench.flashing import Flasher
+    from firmware.bench.board.shelf import Shelf as Shelves
+    from firmware.bench.flash import images as pinned
+    from firmware.bench.flash.flashing import Flasher
     from firmware.bench.installing import Laptop
-    from firmware.bench.shelf import Shelf as Shelves
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -163,8 +163,8 @@ def order_of(
     device: str, row: Path | None, station: str, height: float | None, config: Path | None, as_json: bool
 ) -> "Order":
     """Which device a box becomes: of a row, a registered one, or new. Raises WrongUse."""
-    from firmware.bench import rows as bench_rows
-    from firmware.bench.provision import Order
+    from firmware.bench.identity import rows as bench_rows
+    from firmware.bench.identity.provision import Order
 
     found = None
     if row is not None:
@@ -187,7 +187,7 @@ def _activation(config: bytes) -> Activation:
 
 def signing_key(shelf: Path) -> Any:
     """The technician's, made once."""
-    from firmware.bench import protocol
+    from firmware.bench.checklist import protocol
 
     return protocol.signing_key(shelf / "technician.key")
 
@@ -202,8 +202,8 @@ def on_screen(as_json: bool) -> Iterator[tuple[Screen, Lines]]:
 
 def _rescued(backup: str) -> int:
     """How many of a backup's readings the cloud has stored now."""
-    from firmware.bench import backup as backups
-    from firmware.bench.rescue import frames, readings
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board.rescue import frames, readings
     from klimanetz.cli.device.sending import send
     from klimanetz.wiring import settings
 

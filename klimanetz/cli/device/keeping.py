@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firmware.bench.trouble import BenchError, Silent
+from firmware.bench.trouble import BenchError, Silent, WrongUse
 from firmware.bench.words import say
 from klimanetz.cli.device.options import SHELF, Json, Port, Shelf, port_or_only
 from klimanetz.cli.device.screen import Screen
@@ -29,12 +29,20 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench import looking
-    from firmware.bench.repl import Repl
-    from firmware.bench.rom import Rom
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board import looking
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.board.rom import Rom
+    from firmware.bench.board.shelf import Shelf as Shelves
 
+    if out is not None and out.exists():
+        raise WrongUse(
+            say(
+                "%s is there already and stays as it is; choose another name",
+                "%s gibt es schon und bleibt, wie es ist; einen anderen Namen wählen",
+                out,
+            )
+        )
     where, now = port_or_only(port), datetime.now(UTC)
     with Screen() as screen:
         try:
@@ -77,10 +85,10 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench import looking, restoring
-    from firmware.bench.repl import Repl
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board import looking, restoring
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.board.shelf import Shelf as Shelves
 
     kept, now = backups.read(file), datetime.now(UTC)
     with Screen() as screen, Repl(port_or_only(port)) as repl:
@@ -91,12 +99,23 @@ def restore(
             repl, found, kept, now, replace_identity, lambda done, of: screen.told("restore", done, of)
         )
         repl.reset()
+    left = restoring.left_out(kept, out)
     if as_json:
-        print(json.dumps({"device": out.device, "mac": found.backup.mac, "unsent": out.unsent}))
+        print(json.dumps({"device": out.device, "mac": found.backup.mac, "unsent": out.unsent, "left": left}))
         return
     console = Console(highlight=False)
     console.print(say("This board is %s now.", "Diese Karte ist jetzt %s.", out.device))
-    if kept.mac and found.backup.mac != kept.mac:
+    if left:
+        console.print(
+            say(
+                "%s unsent readings of the backup are not on the board: klimanetz device rescue %s",
+                "%s ungesendete Messungen der Sicherung sind nicht auf der Karte: klimanetz device rescue %s",
+                left,
+                file,
+            ),
+            soft_wrap=True,
+        )
+    if kept.mac and found.backup.mac and found.backup.mac != kept.mac:
         console.print(
             say(
                 "It was another board before: that one must not be switched on again, or two send under one name.",
@@ -117,8 +136,8 @@ def rescue(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import backup as backups
-    from firmware.bench.rescue import frames, readings
+    from firmware.bench.board import backup as backups
+    from firmware.bench.board.rescue import frames, readings
     from klimanetz.cli.device.sending import send
     from klimanetz.wiring import settings
 

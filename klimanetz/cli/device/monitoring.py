@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from firmware.bench.asking import Fact, ask, firmware_of
+from firmware.bench.checklist.asking import Fact, ask, firmware_of
 from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
 from klimanetz.cli.device.options import Json, Port, port_or_only
@@ -55,7 +55,7 @@ def monitor(
 
 
 def _listen(port: str, show: "Shown") -> None:
-    from firmware.bench.listening import Listener
+    from firmware.bench.checklist.listening import Listener
 
     with Listener(port) as listener:
         show.note(
@@ -69,7 +69,7 @@ def _listen(port: str, show: "Shown") -> None:
 
 
 def _live(port: str, every_s: int, show: "Shown") -> None:
-    from firmware.bench.repl import Repl
+    from firmware.bench.board.repl import Repl
 
     with Repl(port) as repl:
         firmware = firmware_of(repl.read("/main.py"))
@@ -118,7 +118,7 @@ class Shown:
 
     def fact(self, fact: Fact) -> None:
         """Something that the device told."""
-        from firmware.bench.told import sentence
+        from firmware.bench.checklist.told import sentence
 
         if self._json:
             self._print_json({"at": _now(), **fact})

@@ -70,14 +70,14 @@ CloudWait = Annotated[
 
 def text_of(path: Path | None) -> bytes:
     """A file's bytes, b"" without one. Raises WrongUse."""
-    from firmware.bench.trouble import WrongUse
+    from firmware.bench.trouble import unreadable
 
     if path is None:
         return b""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", path, error.strerror)) from None
+        raise unreadable(path, error) from None
 
 
 def images_in(images: Path | None, shelf: Path) -> Path:
@@ -89,7 +89,7 @@ def port_or_only(port: str) -> str:
     """The named port, or the only board there is. Raises WrongUse."""
     if port:
         return port
-    from firmware.bench import ports
+    from firmware.bench.board import ports
     from firmware.bench.trouble import WrongUse
 
     boards = [one.path for one in ports.found() if one.bridge]

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firmware.bench import exports_chirpstack, exports_things_stack
-from firmware.bench.exports import Leaving, leaving
-from firmware.bench.manifest import devices_of, read, stays_of
-from firmware.bench.places import standing
+from firmware.bench.identity import exports_chirpstack, exports_things_stack
+from firmware.bench.identity.exports import Leaving, leaving
+from firmware.bench.identity.manifest import devices_of, read, stays_of
+from firmware.bench.identity.places import standing
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
 from klimanetz.cli.device.asking import ManifestFile, now, online, rows_of
@@ -140,8 +140,8 @@ def label(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import identifier, label_pens, labels
-    from firmware.bench.papers import paper as paper_of
+    from firmware.bench.label import identifier, label_pens, labels
+    from firmware.bench.label.papers import paper as paper_of
 
     if out.suffix.lower() not in (".pdf", ".svg"):
         raise WrongUse(say("%s is neither .pdf nor .svg", "%s ist weder .pdf noch .svg", out))
@@ -162,12 +162,13 @@ def label(
     if as_json:
         print(json.dumps({"files": list(map(str, files)), "labels": len(made), "pages": len(pages)}))
         return
+    sheets = say("one page", "einer Seite") if len(pages) == 1 else say("%d pages", "%d Seiten", len(pages))
     Console(highlight=False).print(
         say(
-            "%d labels on %d pages: %s. Print them at 100 %%, not fitted to the page.",
-            "%d Etiketten auf %d Seiten: %s. Mit 100 %% drucken, nicht an die Seite anpassen.",
+            "%d labels on %s: %s. Print them at 100 %%, not fitted to the page.",
+            "%d Etiketten auf %s: %s. Mit 100 %% drucken, nicht an die Seite anpassen.",
             len(made),
-            len(pages),
+            sheets,
             ", ".join(map(str, files)),
         ),
         soft_wrap=True,
@@ -176,7 +177,7 @@ def label(
 
 def _written(path: Path, data: bytes) -> Path:
     """Keys may be in it: its owner's alone, and there as a whole."""
-    from firmware.bench.backup import durable
+    from firmware.bench.board.backup import durable
 
     durable(path, data)
     return path

@@ -8,14 +8,18 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from firmware.bench.check import colour_word
-from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.checklist.check import colour_word
+from firmware.bench.trouble import BenchError, WrongUse, unreadable
 from firmware.bench.words import say
 from klimanetz.cli.device.options import SHELF, Json, Shelf
 
 SHOW_EXAMPLE = "Example: klimanetz device protocol show kn-0007-20261125T101500Z.json > kn-0007.md"
 CHECK_EXAMPLE = "Example: klimanetz device protocol check protocols/*.json --signer 5f3a…"
-app = typer.Typer(help=say("Signed protocols of verifications.", "Signierte Prüfprotokolle."), no_args_is_help=True)
+app = typer.Typer(
+    help=say("Signed protocols of verifications.", "Signierte Prüfprotokolle."),
+    epilog=SHOW_EXAMPLE,
+    no_args_is_help=True,
+)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help=say("A protocol.", "Ein Protokoll."))]
 
@@ -26,7 +30,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help=say("A protocol.", "E
     help=say("As a page; through a pipe it is Markdown.", "Als Seite; in einer Pipe als Markdown."),
 )
 def show(file: File) -> None:
-    from firmware.bench import protocol, protocol_page
+    from firmware.bench.checklist import protocol, protocol_page
 
     text = protocol_page.page(protocol.checked(_read(file), file.name))
     console = Console(highlight=False)
@@ -55,7 +59,7 @@ def check(
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
-    from firmware.bench import protocol
+    from firmware.bench.checklist import protocol
 
     keys = {key.strip().lower().replace(" ", "") for key in signer or ()}
     for key in keys:
@@ -106,4 +110,4 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise WrongUse(say("%s cannot be read: %s", "%s ist nicht lesbar: %s", file, error.strerror)) from None
+        raise unreadable(file, error) from None

@@ -54,11 +54,11 @@ def provision(
     as_json: Json = False,
 ) -> None:
     """…"""
-    from firmware.bench import rows as bench_rows
-    from firmware.bench.provision import Order
-    from firmware.bench.provision import provision as work
-    from firmware.bench.repl import Repl
-    from firmware.bench.shelf import Shelf as Shelves
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.board.shelf import Shelf as Shelves
+    from firmware.bench.identity import rows as bench_rows
+    from firmware.bench.identity.provision import Order
+    from firmware.bench.identity.provision import provision as work
 
     found = None
     if row is not None:
@@ -83,7 +83,7 @@ def provision(
         say(
             "This board (%s) is %s%s; the registry: %s.",
             "Diese Karte (%s) ist %s%s; Register: %s.",
-            done.mac,
+            done.mac or "?",
             done.device,
             f", DevEUI {done.dev_eui.upper()}" if done.dev_eui else "",
             _change(done.change),

@@ -1,8 +1,8 @@
 """Who can be asked while a board is verified: the API of KLIMANETZ_API_URL, the manifest of a trip, or nobody."""
 
-from firmware.bench.cloud import Api, Cloud, OnATrip
-from firmware.bench.registry import Online
-from firmware.bench.trip import Trip
+from firmware.bench.checklist.cloud import Api, Cloud, OnATrip
+from firmware.bench.identity.registry import Online
+from firmware.bench.identity.trip import Trip
 from firmware.bench.words import say
 from klimanetz import wiring
 from klimanetz.cli.device.asking import now

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from firmware.bench import exporting
-from firmware.bench import manifest as manifests
-from firmware.bench.manifest import hidden
-from firmware.bench.merge import Conflict, Merged
-from firmware.bench.merge import merge as settle
+from firmware.bench.identity import exporting
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.manifest import hidden
+from firmware.bench.identity.merge import Conflict, Merged
+from firmware.bench.identity.merge import merge as settle
 from firmware.bench.trouble import WrongUse
 from firmware.bench.words import say
 from klimanetz.cli.device.asking import now, online
@@ -26,7 +26,9 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help=say("The manifest of 
 
 
 app = typer.Typer(
-    help=say("A trip without a network, in one file.", "Eine Fahrt ohne Netz, in einer Datei."), no_args_is_help=True
+    help=say("A trip without a network, in one file.", "Eine Fahrt ohne Netz, in einer Datei."),
+    epilog=EXPORT_EXAMPLE,
+    no_args_is_help=True,
 )
 
 

@@ -1,8 +1,9 @@
 """`klimanetz device verify`: the check-list of a board, live, and its signed protocol.
 
-What it does is in `firmware/bench/verifying.py`.
+What it does is in `firmware/bench/checklist/verifying.py`.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
-from firmware.bench.check import Check, Colour, colour_word, label, worst
+from firmware.bench.checklist.check import Check, Colour, colour_word, label, worst
 from firmware.bench.words import say
 from klimanetz import __version__
 from klimanetz.cli.device.asking import ManifestFile, Technician
@@ -25,7 +27,7 @@ from klimanetz.cli.device.options import SHELF, CloudWait, Height, Json, NoRadio
 from klimanetz.cli.device.seeing import cloud_of_settings
 
 if TYPE_CHECKING:
-    from firmware.bench.verifying import Seen
+    from firmware.bench.checklist.verifying import Seen
 
 VERIFY_EXAMPLE = "Example: klimanetz device verify --station marktplatz --technician AB --height 3.2 --shield passive"
 HELP = say(
@@ -76,10 +78,10 @@ def verify(
     shelf: Shelf = SHELF,
     as_json: Json = False,
 ) -> None:
-    from firmware.bench import protocol
-    from firmware.bench.repl import Repl
-    from firmware.bench.trip import Trip
-    from firmware.bench.verifying import Verification, Wanted, check_cell
+    from firmware.bench.board.repl import Repl
+    from firmware.bench.checklist import protocol
+    from firmware.bench.checklist.verifying import Verification, Wanted, check_cell
+    from firmware.bench.identity.trip import Trip
 
     check_cell(cell)
     key = protocol.signing_key(shelf / "technician.key")
@@ -105,7 +107,7 @@ def recorded(
     seen: "Seen", begun: datetime, place: "Place", key: Any, folder: Path, ask: bool
 ) -> tuple[dict[str, Any], Path]:
     """The signed protocol of a check-list: what is in it, and where it is kept. `ask`: for what is missing."""
-    from firmware.bench import protocol
+    from firmware.bench.checklist import protocol
 
     if seen.station is not None:
         place.take(seen.station)
@@ -126,11 +128,18 @@ class Lines:
 
     def line(self, check: Check) -> None:
         """One more is known."""
-        text = Text.assemble(
-            (f" {colour_word(check.colour):<7}", STYLES[check.colour]), f" {label(check.name):<22} ", check.reason
-        )
+        way_out = ("→ " + check.way_out, "dim" if check.colour == "green" else "")
+        word, name = f" {colour_word(check.colour):<7}", f"{label(check.name):<22}"
+        if self.console.is_terminal:  # what is too long goes on below itself
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row(Text(word, STYLES[check.colour]), name, check.reason)
+            if check.way_out:
+                grid.add_row("", "", Text(*way_out))
+            self.console.print(grid)
+            return
+        text = Text.assemble((word, STYLES[check.colour]), f" {name} ", check.reason)
         if check.way_out:
-            text.append(f"\n{'':<31} → {check.way_out}", "dim" if check.colour == "green" else "")
+            text.append(f"\n{'':<31} ").append(*way_out)
         self.console.print(text, soft_wrap=True)
 
     @contextmanager
@@ -162,9 +171,12 @@ class Place:
         self.shield = self.shield or properties.get("shield") or ""
 
     def ask(self) -> None:
-        """On a terminal, for what is missing; an empty answer leaves it out."""
-        if not sys.stdin.isatty():
-            return
+        """On a terminal, for what is missing; an empty answer leaves it out, Ctrl-C all the rest."""
+        if sys.stdin.isatty():
+            with contextlib.suppress(typer.Abort):  # what was found is recorded all the same
+                self._ask()
+
+    def _ask(self) -> None:
         if not self.technician:
             self.technician = typer.prompt(say("Your initials", "Kürzel"), default="", show_default=False).strip()
         while self.height_m is None:
@@ -173,10 +185,11 @@ class Place:
             ).strip()
             if not text:
                 break
-            try:
-                self.height_m = float(text.replace(",", "."))
-            except ValueError:
-                typer.echo(say("a number like 3.2", "eine Zahl wie 3,2"))
+            with contextlib.suppress(ValueError):
+                height_m = float(text.replace(",", "."))
+                self.height_m = height_m if 0 <= height_m <= 500 else None
+            if self.height_m is None:
+                typer.echo(say("a number from 0 to 500, like 3.2", "eine Zahl von 0 bis 500, wie 3,2"))
         if not self.shield:
             self.shield = typer.prompt(
                 say("Radiation shield", "Strahlungsschutz"), default="", show_default=False

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from firmware.bench import images
-from firmware.bench.flashing import Flasher, Wish
-from firmware.bench.shelf import Shelf
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.flash import images
+from firmware.bench.flash.flashing import Flasher, Wish
 from klimanetz.stand_in_images import fill
 
 VERSION = "1.2.3"

@@ -6,9 +6,9 @@ from struct import unpack_from
 
 from littlefs import LittleFS
 
-from firmware.bench import partitions
-from firmware.bench.backup import MAIN, Backup
-from firmware.bench.looking import PROGRAM
+from firmware.bench.board import partitions
+from firmware.bench.board.backup import MAIN, Backup
+from firmware.bench.board.looking import PROGRAM
 
 _BLOCK, _HEAD = 4096, 16
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from cloud.api.app import create_app
 from cloud.registry.changes import RegistryChanges
 from cloud.registry.registry import Registry
-from firmware.bench.registry import Online
+from firmware.bench.identity.registry import Online
 from klimanetz.seal import Seal
 from klimanetz.wiring import Delivery
 from tests.cloud.ingest_parts import NOW_MS, make

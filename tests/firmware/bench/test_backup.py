@@ -1,9 +1,12 @@
 """What the laptop keeps of a board: whole, for its owner's eyes, and readings that can be told from it."""
 
+import base64
 import json
 import os
 import stat
 import struct
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +17,12 @@ from hypothesis import strategies as st
 
 from edge.clock import Clock
 from edge.outbox.outbox import Outbox
-from firmware.bench import backup as backups
-from firmware.bench.backup import Backup
-from firmware.bench.rescue import frames, readings
-from firmware.bench.restoring import GENERATIONS, ahead, merged
-from firmware.bench.shelf import DONE, ERASING, Journal, Shelf, stamp
+from firmware.bench.board import backup as backups
+from firmware.bench.board import nvs_pages
+from firmware.bench.board.backup import Backup
+from firmware.bench.board.rescue import frames, readings
+from firmware.bench.board.restoring import GENERATIONS, ahead, left_out, merged
+from firmware.bench.board.shelf import DONE, ERASING, Journal, Shelf, stamp
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.wire import WireReading, decode
 
@@ -68,6 +72,13 @@ def test_the_shelf_writes_over_nothing(tmp_path: Path) -> None:
     assert shelf.backups(MAC) == sorted([first, second])
 
 
+def test_a_whole_flash_is_kept_for_its_owner_and_beside_the_one_before(tmp_path: Path) -> None:
+    os.umask(0o022)
+    paths = [Shelf(tmp_path).save_whole(MAC, NOW, flash) for flash in (b"1", b"2")]
+    assert [path.read_bytes() for path in paths] == [b"1", b"2"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+
+
 def test_the_journal_is_what_was_written_and_a_damaged_one_is_said(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     assert shelf.journal(MAC) is None
@@ -112,12 +123,75 @@ def test_no_nonce_left_is_said() -> None:
 
 def test_what_the_board_knows_of_itself_wins() -> None:
     board = Backup(
-        MAC, stamp(NOW), "", {"/identity.json": OTAA, "/outbox/state": b"newer"}, {"lw_nonce": 90, "boots": 2}
-    )
+        MAC, stamp(NOW), "", {"/identity.json": OTAA, "/outbox/state": b"newer"},
+        {"lw_nonce": 90, "boots": 2, "generation": 4, "lw_count": b"y" * 12},
+    )  # fmt: skip
     out = merged(kept(), board, NOW)
-    assert out.nvs == {"lw_nonce": 90, "generation": 3, "lw_count": b"x" * 12, "boots": 2}
+    assert out.nvs == board.nvs
     assert out.files["/outbox/state"] == b"newer"
     assert out.files["/config.json"] == b"{}"
+
+
+def test_a_board_that_is_behind_its_own_backup_leaps_too() -> None:
+    """It was provisioned anew under the same name; between the backup and that, the device went on."""
+    board = Backup(MAC, stamp(NOW), "", {"/identity.json": OTAA}, {"lw_nonce": 2, "lw_air": b"p"})
+    out = merged(kept(), board, NOW + timedelta(days=30))
+    assert out.nvs["lw_nonce"] == ahead(kept(), NOW + timedelta(days=30)).nvs["lw_nonce"]
+    assert out.nvs["generation"] == 3 + GENERATIONS
+    assert "lw_count" not in out.nvs and "/lorawan.json" not in out.files
+    assert out.nvs["lw_air"] == b"p"
+
+
+def test_frame_counters_of_abp_do_not_go_back_on_the_same_board() -> None:
+    files = {"/identity.json": OTAA.replace(b"otaa", b"abp")}
+    then = Backup(MAC, stamp(NOW), "", files, {"lw_count": counters(7, 500, 20)})
+    for own, least in ((counters(7, 40, 0), 1500), (counters(7, 600, 0), 600), (counters(8, 40, 0), 40)):
+        out = merged(then, Backup(MAC, stamp(NOW), "", files, {"lw_count": own}), NOW)
+        assert counters_of(out.nvs["lw_count"])[1] >= least
+
+
+# Made by esp-idf-nvs-partition-gen 0.3.0: namespaces other (lw_nonce 7) and klimanetz, zlib, base64.
+NVS_PAGE = zlib.decompress(
+    base64.b64decode(
+        "eNr79///fwYg+PcfE7To7tq5ahU2GQRgYGT8z9fA9jK/JCO1iAEBGKHyjCKM/1N/m17JKY/Py89LToXJswMxTL/opIhN2TmZuYl5qSVVUHkmqH4m"
+        "oH65i47f0PWnC0H0g+Rltjdyp6fmpRYllmTm50HkmRkQ8oI+TMVA/YmZSA78DTPfiYkh+d2KX0D55PzSvBKYPA9Q957jXp0gd35hZGAQgZqHDpg8"
+        "GP877e6pw9QPDAMGAGfcpfU="
+    )
+).ljust(4096, b"\xff")
+IN_PAGE = {"lw_nonce": 4711, "generation": 3, "lw_air": -5, "lw_count": counters(7, 500, 20)}
+
+
+def test_counters_are_read_from_a_raw_partition() -> None:
+    raw = NVS_PAGE + b"\xff" * 0x5000
+    assert nvs_pages.values(raw) == IN_PAGE
+    assert nvs_pages.values(raw, "nobody") == {} == nvs_pages.values(b"\xff" * 0x6000) == nvs_pages.values(b"")
+
+
+def test_of_two_values_the_later_counts_and_a_torn_one_does_not() -> None:
+    """Power went after the new value and before the old one was erased; then in the middle of the next."""
+    end = len(NVS_PAGE.rstrip(b"\xff")) + 31 & ~31
+    old = NVS_PAGE.index(b"lw_nonce", NVS_PAGE.index(b"klimanetz")) - 8
+    for value, torn, awaited in ((4800, 0, 4800), (4800, 1, 4711)):
+        entry = bytearray(NVS_PAGE[old : old + 32])
+        entry[24:28] = struct.pack("<i", value)
+        entry[4:8] = struct.pack("<I", zlib.crc32(bytes(entry[:4] + entry[8:]), 0xFFFFFFFF) ^ torn)
+        page, n = bytearray(NVS_PAGE), (end - 64) // 32
+        page[end : end + 32] = entry
+        page[32 + n // 4] &= ~(1 << n % 4 * 2)
+        assert nvs_pages.values(bytes(page))["lw_nonce"] == awaited
+
+
+@given(st.binary(max_size=64), st.integers(0, 4095))
+def test_a_damaged_partition_gives_what_is_whole(noise: bytes, at: int) -> None:
+    page = (NVS_PAGE[:at] + noise + NVS_PAGE[at + len(noise) :])[:4096]
+    assert nvs_pages.values(page).items() <= IN_PAGE.items()
+
+
+def test_a_backup_by_the_loader_leaps_from_the_counters_in_its_partition() -> None:
+    made = Backup(MAC, stamp(NOW), "", {"/identity.json": OTAA}, {}, NVS_PAGE, 0x9000)
+    assert ahead(made, NOW).nvs["lw_nonce"] == 4711 + 100 + 2
+    with pytest.raises(WrongUse, match="counters cannot be read"):
+        ahead(replace(made, nvs_raw=bytes(4096)), NOW)
 
 
 def a_life(boots: int, of_each: int, synced: set[int]) -> Backup:
@@ -177,6 +251,12 @@ def test_unsent_readings_come_with_their_identity_and_a_time_that_holds() -> Non
         else:  # never synchronised: somewhere after the second boot and before the backup
             assert one.time_s - one.uncertainty_s <= true_s + 86_400
             assert one.time_s + one.uncertainty_s >= 1_790_000_000 + 2 * 86_400
+
+
+def test_readings_that_a_restore_leaves_out_are_counted() -> None:
+    life = a_life(2, 3, {1, 2})
+    assert left_out(life, life) == 0
+    assert left_out(life, replace(life, files={"/identity.json": OTAA})) == 6
 
 
 def test_frames_hold_all_of_them_once() -> None:

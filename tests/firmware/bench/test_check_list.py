@@ -9,12 +9,12 @@ import pytest
 
 from edge.config import checked
 from edge.sensors.chips import CHIPS
-from firmware.bench import air, checks_board, checks_papers, checks_state, link, sensible
-from firmware.bench.agreement import agreement
-from firmware.bench.asking import Firmware, Lines, fact_of, firmware_of, source
-from firmware.bench.check import Check, colour_word, green, label, together, worst, yellow
-from firmware.bench.neighbours import Spot, neighbours
-from firmware.bench.units import shown
+from firmware.bench.checklist import air, checks_board, checks_papers, checks_state, link, sensible
+from firmware.bench.checklist.agreement import agreement
+from firmware.bench.checklist.asking import Firmware, Lines, fact_of, firmware_of, source
+from firmware.bench.checklist.check import Check, colour_word, green, label, together, worst, yellow
+from firmware.bench.checklist.neighbours import Spot, neighbours
+from firmware.bench.checklist.units import shown
 from firmware.contents import board_pins, buses
 
 FIRMWARE = Firmware("heltec_v3", "1.2.3")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import exports_chirpstack as chirpstack
-from firmware.bench import exports_things_stack as stack
-from firmware.bench.exports import CannotExport, Leaving, leaving
+from firmware.bench.identity import exports_chirpstack as chirpstack
+from firmware.bench.identity import exports_things_stack as stack
+from firmware.bench.identity.exports import CannotExport, Leaving, leaving
 from firmware.bench.trouble import WrongUse
 from schemas.models import Activation, Device
 from tests.firmware.bench import published

@@ -2,22 +2,25 @@
 
 import hashlib
 import json
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from firmware.bench import images, looking
-from firmware.bench.backup import CONFIG as CONFIG_FILE
-from firmware.bench.backup import IDENTITY as IDENTITY_FILE
-from firmware.bench.backup import MAIN, OUTBOX, Backup
-from firmware.bench.repl import Repl
-from firmware.bench.shelf import DONE
-from firmware.bench.trouble import WrongUse
+from firmware.bench.board import looking, rom
+from firmware.bench.board.backup import CONFIG as CONFIG_FILE
+from firmware.bench.board.backup import MAIN, Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import DONE
+from firmware.bench.flash import images
+from firmware.bench.flash.flashing import SAVE
+from firmware.bench.trouble import BenchError, WrongUse
+from simulators.bench import image as stand_in
 from simulators.bench.board import SimulatedBoard
-from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, Laptop
-
-NVS = {"lw_nonce": 41, "boots": 3, "generation": 2, "segment": 1}
+from tests.firmware.bench.laptop import CONFIG, PARTS, Laptop
+from tests.firmware.bench.lives import NVS, has_all_of, lived, looked
 
 
 @pytest.fixture
@@ -31,46 +34,20 @@ def board(tmp_path: Path, micropython: str) -> Iterator[SimulatedBoard]:
         yield made
 
 
-def lived(port: str) -> Backup:
-    """Give a flashed board an identity, counters and readings that nobody has heard yet; what is on it then."""
-    with Repl(port) as repl:
-        repl.write(IDENTITY_FILE, json.dumps(IDENTITY).encode())
-        repl.run("import esp32\n_n = esp32.NVS('klimanetz')")
-        for key, value in NVS.items():
-            repl.run(f"_n.set_i32({key!r}, {value})")
-        repl.run("_n.set_blob('lw_count', b'123456789012')\n_n.commit()")
-        repl.write("/lorawan.json", b'{"dev_nonce": 41}')
-        repl.run(
-            "import sys\nsys.path.append('/lib')\nfrom edge.outbox.outbox import Outbox\n"
-            "from firmware.device.store import Files\nfrom schemas.wire import WireReading\n"
-            "o = Outbox(Files('/outbox'))\no.begin(2, False)\n"
-            "for n in range(5):\n"
-            " o.put(WireReading(0, 0, 1790000000 + n, None, 'ntp', 1, {'air_temperature': n / 10}, 0), 3, n)\n"
-        )
-        return looked(repl)
-
-
-def looked(repl: Repl) -> Backup:
-    from datetime import UTC, datetime
-
-    return looking.by_repl(repl, datetime.now(UTC)).backup
+@pytest.fixture
+def station(
+    tmp_path: Path, micropython: str, lived_flash: tuple[Path, Backup]
+) -> Iterator[tuple[SimulatedBoard, Backup]]:
+    """A board that has lived, and what was on it."""
+    (tmp_path / "board").mkdir()
+    shutil.copyfile(lived_flash[0], tmp_path / "board" / "flash.bin")
+    with SimulatedBoard(tmp_path / "board", "heltec_v3", micropython=micropython, parts=PARTS) as made:
+        yield made, lived_flash[1]
 
 
 def now_on(port: str) -> Backup:
     with Repl(port) as repl:
         return looked(repl)
-
-
-def has_all_of(after: Backup, before: Backup) -> None:
-    """The board may have lived on; it may not have lost anything or counted back."""
-    for path, data in before.files.items():
-        if path.startswith(OUTBOX) and path != "/outbox/state":
-            assert after.files[path].startswith(data), path
-    assert after.files[IDENTITY_FILE] == before.files[IDENTITY_FILE]
-    assert after.unsent >= before.unsent
-    for key, value in before.nvs.items():
-        now = after.nvs[key]
-        assert now >= value if isinstance(value, int) and isinstance(now, int) else now == value, key
 
 
 def test_a_new_board_gets_micropython_firmware_and_configuration(laptop: Laptop, board: SimulatedBoard) -> None:
@@ -101,9 +78,10 @@ def test_what_a_board_was_it_is_again(laptop: Laptop, board: SimulatedBoard) -> 
     assert {key: after.nvs[key] for key in NVS} == NVS
 
 
-def test_an_update_erases_nothing_and_takes_old_modules_away(laptop: Laptop, board: SimulatedBoard) -> None:
-    laptop.flasher.flash(laptop.wish(board.port))
-    before = lived(board.port)
+def test_an_update_erases_nothing_and_takes_old_modules_away(
+    laptop: Laptop, station: tuple[SimulatedBoard, Backup]
+) -> None:
+    board, before = station
     with Repl(board.port) as repl:
         repl.write("/lib/old/module.mpy", b"M")
     done = laptop.flasher.flash(laptop.wish(board.port))
@@ -118,7 +96,7 @@ def test_a_new_identity_forgets_the_old_one_but_not_the_air_time(laptop: Laptop,
     before = lived(board.port)
     with Repl(board.port) as repl:
         repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_blob('lw_air', b'air')\n_n.commit()")
-    done = laptop.flasher.flash(laptop.wish(board.port, new_identity=True))
+    done = laptop.flasher.flash(laptop.wish(board.port, new_identity=True, restart=False))
     after = now_on(board.port)
     assert (done.device, set(after.files), dict(after.nvs)) == (
         "",
@@ -126,22 +104,88 @@ def test_a_new_identity_forgets_the_old_one_but_not_the_air_time(laptop: Laptop,
         {"lw_air": b"air"},
     )
     kept = laptop.shelf.backup(done.mac, done.backup)
+    assert done.left == 5
     assert kept is not None
     assert kept.device == before.device
     assert kept.unsent == 5
 
 
-def test_a_board_whose_micropython_is_gone_keeps_everything(laptop: Laptop, board: SimulatedBoard) -> None:
-    laptop.flasher.flash(laptop.wish(board.port))
-    before = lived(board.port)
+def test_a_board_whose_micropython_is_gone_keeps_everything(
+    laptop: Laptop, station: tuple[SimulatedBoard, Backup]
+) -> None:
+    board, before = station
     with (board.folder / "flash.bin").open("r+b") as flash:
         flash.seek(0x10000)
         flash.write(b"\xff" * 4096)
     board.press_reset()
     done = laptop.flasher.flash(laptop.wish(board.port, board="", config=b""))
-    assert (done.device, done.unsent) == ("kn-0007", 5)
-    after = now_on(board.port)
-    assert (dict(after.files), dict(after.nvs)) == (dict(before.files), dict(before.nvs))
+    assert done.device == "kn-0007"
+    assert done.unsent >= before.unsent
+    has_all_of(now_on(board.port), before)
+
+
+def test_files_that_cannot_be_read_are_kept_whole(tmp_path: Path, laptop: Laptop, micropython: str) -> None:
+    """Its counters are ours, and its files are rubbish: nobody may erase that unasked."""
+    blob = bytearray(stand_in.build("esp32s3", 4).ljust(4 << 20, b"\xff"))
+    blob[0x10000:0x12000] = blob[0x200000:0x202000] = b"\x55" * 8192
+    blob[0x9000:0x9009] = b"klimanetz"
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "flash.bin").write_bytes(blob)
+    with SimulatedBoard(tmp_path / "board", "heltec_v3", micropython=micropython, flash_mb=4) as board:
+        with pytest.raises(BenchError, match="cannot be read, though there is something"):
+            laptop.flasher.flash(laptop.wish(board.port))
+        (kept,) = laptop.shelf.place(board.mac).glob("flash-*.bin")
+        assert kept.read_bytes() == (board.folder / "flash.bin").read_bytes()
+
+
+def test_stopped_while_flash_is_read_nothing_is_erased(laptop: Laptop, station: tuple[SimulatedBoard, Backup]) -> None:
+    """littlefs calls back from C, where Ctrl-C would be swallowed: half of the files would pass for all of them."""
+    board, _ = station
+    with (board.folder / "flash.bin").open("r+b") as flash:
+        flash.seek(0x10000)
+        flash.write(b"\xff" * 4096)
+    board.press_reset()
+    before = hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest()
+
+    def stopped(step: str, done: int, of: int) -> None:
+        if step == SAVE and (done, of) == (3, 4):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        laptop.flasher.flash(laptop.wish(board.port), stopped)
+    assert hashlib.sha256((board.folder / "flash.bin").read_bytes()).hexdigest() == before
+
+
+def test_a_station_that_is_refused_goes_on_measuring(laptop: Laptop, station: tuple[SimulatedBoard, Backup]) -> None:
+    board, _ = station
+    with pytest.raises(WrongUse, match="is none of"):
+        laptop.flasher.flash(laptop.wish(board.port, board="heltec_v9"))
+    goes_on(board)
+    assert rom.usable(board.port) == "esp32s3"
+    goes_on(board)
+
+
+def goes_on(board: SimulatedBoard) -> None:
+    """It is not left in its loader, where no watchdog runs."""
+    until = time.monotonic() + 10
+    while board.mode not in ("run", "asleep"):
+        assert time.monotonic() < until, board.mode
+        time.sleep(0.02)
+
+
+def test_starts_on_the_bench_do_not_use_up_a_configuration(laptop: Laptop, board: SimulatedBoard) -> None:
+    """Without a gateway in reach it has never worked; the third start would be its last, whoever caused it."""
+    laptop.flasher.flash(laptop.wish(board.port))
+    used_up = "import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_i32('trials', 3)\n_n.commit()"
+    with Repl(board.port) as repl:
+        repl.run(used_up)
+        repl.reset()
+    with Repl(board.port) as repl:
+        assert looking.nvs_of(repl, ["trials"])["trials"] < 3
+        repl.run(used_up)
+    laptop.flasher.flash(laptop.wish(board.port, restart=False))
+    with Repl(board.port) as repl:
+        assert looking.nvs_of(repl, ["trials"])["trials"] == 0
 
 
 def test_a_wrong_board_is_named_and_not_touched(laptop: Laptop, board: SimulatedBoard) -> None:
@@ -154,8 +198,6 @@ def test_a_wrong_board_is_named_and_not_touched(laptop: Laptop, board: Simulated
 
 
 def test_an_image_of_another_chip_is_named_and_nothing_written(laptop: Laptop, board: SimulatedBoard) -> None:
-    from simulators.bench import image as stand_in
-
     data = stand_in.build("esp32c3", 4)
     (laptop.images / "esp32s3.bin").write_bytes(data)
     said = json.loads((laptop.images / images.LOCK).read_text())

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.bench import images, partitions
-from firmware.bench.fetching import fetch
-from firmware.bench.images import OFFSETS, Folder, Pinned
+from firmware.bench.board import partitions
+from firmware.bench.flash import images
+from firmware.bench.flash.fetching import fetch
+from firmware.bench.flash.images import OFFSETS, Folder, Pinned
 from firmware.bench.trouble import BenchError, WrongUse
 
 CHIP_ID = {"esp32": 0, "esp32c3": 5, "esp32s3": 9}
@@ -201,3 +202,36 @@ def test_a_damaged_driver_and_a_site_that_is_away_are_said(tmp_path: Path, site:
         fetch(tmp_path, ["esp32s3"], site=site)
     with pytest.raises(BenchError, match="cannot be reached"):
         fetch(tmp_path / "other", ["esp32s3"], site="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1]", "'images' has to be a list of objects"),
+        ("null", "'images' has to be a list of objects"),
+        ('{"images": {"a": 1}}', "'images' has to be a list of objects"),
+        ('{"images": [{"chip": "esp32", "version": "v1", "file": 7, "sha256": "00"}]}', "entry of 7 lacks 'file'"),
+        ('{"packages": [{"name": "lora-sync", "version": "1", "files": 3}]}', "entry of lora-sync lacks 'files'"),
+    ],
+)
+def test_an_entry_that_somebody_wrote_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "images.json").write_text(text)
+    with pytest.raises(WrongUse, match=said):
+        images.load(tmp_path)
+
+
+def test_a_file_edited_by_hand_may_say_more_and_shout(tmp_path: Path) -> None:
+    data = blob("esp32s3")
+    (tmp_path / "a.bin").write_bytes(data)
+    one = {"chip": "esp32s3", "version": "v1", "file": "a.bin", "sha256": hashlib.sha256(data).hexdigest().upper()}
+    (tmp_path / "images.json").write_text("\ufeff" + json.dumps({"images": [{**one, "note": "ours"}]}), "utf-8")
+    assert images.load(tmp_path).image("esp32s3")[1] == data
+
+
+@pytest.mark.parametrize("n", [0x8100, 0x10004, 0x10010 + 24])
+def test_an_image_that_is_cut_off_is_named(tmp_path: Path, n: int) -> None:
+    app = bytes([0xE9, 1]) + bytes(22) + struct.pack("<II", 0, 64) + bytes(64)
+    data = blob("esp32s3") + app
+    assert folder(tmp_path, "esp32s3", data).image("esp32s3")[1] == data
+    with pytest.raises(WrongUse, match="is cut off"):
+        folder(tmp_path, "esp32s3", data[:n]).image("esp32s3")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.lorawan.device import Device as RadioDevice
-from firmware.bench import keys
+from firmware.bench.identity import keys
 from firmware.bench.trouble import WrongUse
 from schemas.models import Activation, Device
 

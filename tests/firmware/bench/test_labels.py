@@ -9,10 +9,10 @@ import resvg_py
 import zxingcpp
 from PIL import Image
 
-from firmware.bench import identifier, label_pens
-from firmware.bench.label_pens import width
-from firmware.bench.labels import Label, Page, label, pages
-from firmware.bench.papers import PAPERS, paper
+from firmware.bench.label import identifier, label_pens
+from firmware.bench.label.label_pens import width
+from firmware.bench.label.labels import Label, Page, label, pages
+from firmware.bench.label.papers import PAPERS, paper
 from firmware.bench.trouble import WrongUse
 from schemas.models import Activation, Device
 from tests.firmware.bench.published import TR005_EXAMPLE

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from firmware.bench import manifest as manifests
-from firmware.bench.exporting import export
-from firmware.bench.manifest import BadManifest, Manifest
-from firmware.bench.merge import Merged, merge
-from firmware.bench.places import Place
-from firmware.bench.registry import Offline
-from firmware.bench.trip import Trip
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.exporting import export
+from firmware.bench.identity.manifest import BadManifest, Manifest
+from firmware.bench.identity.merge import Merged, merge
+from firmware.bench.identity.places import Place
+from firmware.bench.identity.registry import Offline
+from firmware.bench.identity.trip import Trip
 from firmware.bench.trouble import BenchError, WrongUse
 from tests.cloud.ingest_parts import message, reading
 from tests.firmware.bench.served import NOW, OTAA, Served, answering

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import link
-from firmware.bench.asking import Firmware, ask
-from firmware.bench.check import Check
+from firmware.bench.checklist import link
+from firmware.bench.checklist.asking import Firmware, ask
+from firmware.bench.checklist.check import Check
 from simulators.board.host import Chip
 from tests.firmware.bench.chip_prompt import ChipPrompt
 from tests.firmware.gateway_core import GatewayCore

@@ -10,7 +10,7 @@ import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from firmware.bench import protocol, protocol_page
+from firmware.bench.checklist import protocol, protocol_page
 from firmware.bench.trouble import BenchError, WrongUse
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

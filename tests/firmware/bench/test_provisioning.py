@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 
-from firmware.bench import backup as backups
-from firmware.bench import keys
-from firmware.bench import manifest as manifests
-from firmware.bench.backup import CONFIG, IDENTITY, OF_IDENTITY, Backup
-from firmware.bench.exporting import export
-from firmware.bench.provision import Order, provision
-from firmware.bench.provisioning import Plan, Wish, decide
-from firmware.bench.registry import Offline, Online, Refused
-from firmware.bench.repl import Repl
-from firmware.bench.rows import BenchRow
-from firmware.bench.shelf import Shelf
-from firmware.bench.trip import Trip
+from firmware.bench.board import backup as backups
+from firmware.bench.board import looking
+from firmware.bench.board.backup import CONFIG, IDENTITY, OF_IDENTITY, Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import Shelf
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.identity import keys
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.exporting import export
+from firmware.bench.identity.provision import Order, provision
+from firmware.bench.identity.provisioning import Plan, Wish, decide
+from firmware.bench.identity.registry import Offline, Online, Refused
+from firmware.bench.identity.rows import BenchRow
+from firmware.bench.identity.trip import Trip
+from firmware.bench.installing import Laptop as Bench
+from firmware.bench.installing import install
 from firmware.bench.trouble import CableOut, WrongUse
 from schemas.models import Activation, Device
 from simulators.bench.board import SimulatedBoard
@@ -231,7 +235,7 @@ def test_what_the_registry_refuses_leaves_the_board_as_it_was(desk: Desk, served
     row = BenchRow(Device(device="kn-8", activation=Activation.OTAA, dev_eui=str(OTAA["dev_eui"])))
     with pytest.raises(Refused, match="already belongs to device 'kn-7'"):
         desk.provision(online, row=row, replace_identity=True)
-    with pytest.raises(WrongUse, match="device 'kn-99' is not registered; with --new it will be"):
+    with pytest.raises(WrongUse, match="device 'kn-99' is not registered; `klimanetz devices import` does"):
         desk.provision(online, device="kn-99")
     other = {**laptop.CONFIG, "sensors": {"air": {"chip": "bme280", "bus": "i2c0"}}}
     with pytest.raises(WrongUse, match="the program on this board lacks bme280 for this configuration"):
@@ -243,6 +247,25 @@ def test_what_the_registry_refuses_leaves_the_board_as_it_was(desk: Desk, served
     done = desk.provision(online, config=slower)
     assert (done.device, done.written) == ("kn-7", ("/config.json",))  # without a name it is what it is
     assert desk.files["/config.json"] == slower
+
+
+def test_what_can_be_refused_without_a_board_is_refused_before_it_is_flashed(served: Served, tmp_path: Path) -> None:
+    mine = Laptop(tmp_path / "laptop")
+    bench = Bench(mine.flasher, mine.shelf, served.online(), None, "", lambda: AT)
+    nobody = tmp_path / "nowhere"  # whoever asks the board first says that there is none
+    for order, said in (
+        (Order("kn-99"), "device 'kn-99' is not registered"),
+        (Order(new=Activation.OTAA, station="nowhere"), "station 'nowhere' is not registered"),
+        (Order("kn-1"), "there is no board at"),
+    ):
+        with pytest.raises(WrongUse, match=said):
+            install(bench, mine.wish(str(nobody)), order, Wanted("1"), lambda *_: None)
+
+
+def test_a_provisioned_board_tries_its_configuration_again(desk: Desk, served: Served) -> None:
+    desk.repl.run("import esp32\n_n = esp32.NVS('klimanetz')\n_n.set_i32('trials', 3)\n_n.commit()")
+    desk.provision(served.online(), new=Activation.OTAA)
+    assert looking.nvs_of(desk.repl, ["trials"]) == {"trials": 0}
 
 
 def test_a_cable_that_comes_out_costs_nothing(desk: Desk, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

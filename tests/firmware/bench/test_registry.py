@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from firmware.bench.places import Place, arriving, standing
-from firmware.bench.registry import ChangedMeanwhile, KeyRefused, Offline, Refused
+from firmware.bench.identity.places import Place, arriving, standing
+from firmware.bench.identity.registry import ChangedMeanwhile, KeyRefused, Offline, Refused
 from tests.cloud.ingest_parts import message, reading
 from tests.firmware.bench.served import KEY, OTAA, Served, answering
 

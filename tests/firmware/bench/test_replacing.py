@@ -12,41 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench import backup as backups
-from firmware.bench import manifest as manifests
-from firmware.bench.backup import CONFIG as CONFIG_FILE
-from firmware.bench.backup import IDENTITY as IDENTITY_FILE
-from firmware.bench.backup import Backup
-from firmware.bench.flashing import Wish
+from firmware.bench.board import backup as backups
+from firmware.bench.board.backup import CONFIG as CONFIG_FILE
+from firmware.bench.board.backup import IDENTITY as IDENTITY_FILE
+from firmware.bench.board.backup import Backup
+from firmware.bench.board.repl import Repl
+from firmware.bench.board.shelf import stamp
+from firmware.bench.checklist.verifying import Wanted
+from firmware.bench.flash.flashing import Wish
+from firmware.bench.identity import manifest as manifests
+from firmware.bench.identity.manifest import Manifest
+from firmware.bench.identity.provision import Order
+from firmware.bench.identity.trip import Trip
 from firmware.bench.installing import Laptop as Bench
-from firmware.bench.manifest import Manifest
-from firmware.bench.provision import Order
-from firmware.bench.repl import Repl
 from firmware.bench.replacing import Change, Replaced, exchange
-from firmware.bench.shelf import stamp
-from firmware.bench.trip import Trip
 from firmware.bench.trouble import BenchError, WrongUse
-from firmware.bench.verifying import Wanted
 from schemas.models import Activation
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, VERSION, Laptop
+from tests.firmware.bench.lives import has_all_of, looked
 from tests.firmware.bench.on_flash import stored
-from tests.firmware.bench.test_flashing import has_all_of, lived, looked
 
 POINTS, PAIRS = 50, 5
 STATION, OLD = "marktplatz", "kn-0007"
 SLOW = CONFIG | {"interval_s": 900}
-
-
-@pytest.fixture(scope="module")
-def old_flash(tmp_path_factory: pytest.TempPathFactory, micropython: str) -> tuple[Path, Backup]:
-    """The flash of a box that has lived at the place, with readings that nobody has heard."""
-    folder = tmp_path_factory.mktemp("old")
-    laptop = Laptop(folder)
-    with SimulatedBoard(folder / "board", "heltec_v3", micropython=micropython, parts=PARTS) as board:
-        laptop.flasher.flash(laptop.wish(board.port, config=json.dumps(SLOW).encode()))
-        before = lived(board.port)
-    return folder / "board" / "flash.bin", before
 
 
 class Pair:
@@ -125,19 +114,27 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path, micropython: str, old_flash: tuple[Path, Backup]) -> Iterator[Pair]:
-    with Pair(tmp_path, micropython, old_flash[0]) as made:
+def pair(tmp_path: Path, micropython: str, lived_flash: tuple[Path, Backup]) -> Iterator[Pair]:
+    with Pair(tmp_path, micropython, lived_flash[0]) as made:
         made.fresh()
         yield made
 
 
-def test_a_new_box_takes_over(pair: Pair, old_flash: tuple[Path, Backup]) -> None:
+def test_a_new_box_takes_over(pair: Pair, lived_flash: tuple[Path, Backup]) -> None:
     done = pair.replace()
-    pair.holds(done, old_flash[1])
+    pair.holds(done, lived_flash[1])
     print(done.installed.seconds)
     assert done.installed.colour == "yellow", done.installed.reason  # nobody was asked, nothing was sent
     identity = json.loads(now_on(pair.new)[IDENTITY_FILE])
     assert identity["device"] == pair.name
+    stays = pair.trip().stays(pair.name)
+    bench = Bench(pair.laptop.flasher, pair.laptop.shelf, pair.trip(), None, "", lambda: datetime.now(UTC))
+    with pytest.raises(WrongUse, match="itself, which is to leave"):  # the same again, by mistake
+        exchange(
+            bench, Change(station=STATION), Wish(pair.new.port), Order(new=Activation.OTAA),
+            Wanted(VERSION, radio=False, rounds=1), lambda *_: None, lambda _: None,
+        )  # fmt: skip
+    assert pair.trip().stays(pair.name) == stays
 
 
 def now_on(board: SimulatedBoard) -> dict[str, bytes]:
@@ -168,8 +165,10 @@ def test_whoever_leaves_has_to_be_told_apart(pair: Pair) -> None:
 
 
 @pytest.mark.timeout(280)
-def test_pulled_out_anywhere_nothing_is_lost(tmp_path: Path, micropython: str, old_flash: tuple[Path, Backup]) -> None:
-    flash, before = old_flash
+def test_pulled_out_anywhere_nothing_is_lost(
+    tmp_path: Path, micropython: str, lived_flash: tuple[Path, Backup]
+) -> None:
+    flash, before = lived_flash
     said: list[str] = []
 
     def one(number: int) -> None:
@@ -182,14 +181,15 @@ def test_pulled_out_anywhere_nothing_is_lost(tmp_path: Path, micropython: str, o
                 pair.fresh()
                 board, events = (pair.old, whole[0]) if n % 5 == 4 else (pair.new, whole[1])
                 board.unplug_at(board.events + 1 + n * events // POINTS)
+                done = None  # where it was through before the cable came out
                 try:
-                    pair.replace()
+                    done = pair.replace()
                     said.append("")
                 except BenchError as error:
                     said.append(str(error))
                 board.unplug()
                 board.plug()
-                pair.holds(pair.replace(), before)
+                pair.holds(done or pair.replace(), before)
 
     with ThreadPoolExecutor(PAIRS) as pool:
         list(pool.map(one, range(PAIRS)))

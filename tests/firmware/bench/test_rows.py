@@ -1,11 +1,14 @@
 """devices.csv on the bench: as people save it, and every bad row named while nothing is taken."""
 
+import errno
+import os
+
 import pytest
 
 from cloud.api.texts import spoken
-from firmware.bench import rows
-from firmware.bench.rows import BadRows
-from firmware.bench.trouble import WrongUse
+from firmware.bench.identity import rows
+from firmware.bench.identity.rows import BadRows
+from firmware.bench.trouble import WrongUse, unreadable
 
 HEADER = "device,station,activation,dev_eui,join_eui,app_key,codec,board,serial"
 ROW = "kn-0007,marktplatz,OTAA,70-B3-D5-7E-D0-00-12-34,0000000000000000,0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F,klimanetz,heltec_v3,S-17"
@@ -65,3 +68,26 @@ def test_a_row_hidden_behind_a_bad_one_is_seen() -> None:
     with pytest.raises(BadRows) as refused:
         rows.read(text.encode())
     assert [row.line for row in refused.value.rows] == [2, 3]
+
+
+def test_of_several_rows_one_has_to_be_named() -> None:
+    two = rows.read(b"device,activation\nkn-1,mqtt\nkn-2,mqtt\n")
+    with pytest.raises(WrongUse, match="has 2 devices: say which, --device NAME"):
+        rows.pick(two, "")
+    assert rows.pick(two, "kn-2").device.device == "kn-2"
+
+
+@pytest.mark.parametrize(
+    ("number", "german", "english"),
+    [
+        (errno.ENOENT, "ist nicht lesbar: die Datei gibt es nicht", "cannot be read: there is no such file"),
+        (errno.EISDIR, "ist nicht lesbar: das ist ein Ordner", "cannot be read: it is a folder"),
+        (errno.EIO, "ist nicht lesbar: Input/output error", "cannot be read: Input/output error"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_in_one_language(
+    monkeypatch: pytest.MonkeyPatch, number: int, german: str, english: str
+) -> None:
+    for language, said in (("de_DE.UTF-8", german), ("C", english)):
+        monkeypatch.setenv("LC_ALL", language)
+        assert str(unreadable("x.csv", OSError(number, os.strerror(number)))) == f"x.csv {said}"

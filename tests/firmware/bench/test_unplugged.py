@@ -3,18 +3,19 @@
 Several boards at once, each with its own laptop; most of the time is waiting for a prompt.
 """
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from firmware.bench.backup import Backup
-from firmware.bench.flashing import Wish
+from firmware.bench.board.backup import Backup
+from firmware.bench.flash.flashing import Wish
 from firmware.bench.trouble import BenchError
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import PARTS, Laptop
+from tests.firmware.bench.lives import has_all_of
 from tests.firmware.bench.on_flash import stored
-from tests.firmware.bench.test_flashing import has_all_of, lived
 
 POINTS, BOARDS = 50, 5
 
@@ -52,14 +53,17 @@ class Case:
 
 
 @pytest.mark.timeout(280)
-def test_pulled_out_anywhere_nothing_is_lost(tmp_path: Path, micropython: str) -> None:
+def test_pulled_out_anywhere_nothing_is_lost(
+    tmp_path: Path, micropython: str, lived_flash: tuple[Path, Backup]
+) -> None:
+    flash, before = lived_flash
     said: list[str] = []
 
     def one(number: int) -> None:
         case = Case(tmp_path, micropython, number)
+        case.board.folder.mkdir(exist_ok=True)
+        shutil.copyfile(flash, case.board.folder / "flash.bin")
         with case.board:
-            case.laptop.flasher.flash(case.wish())
-            before = lived(case.board.port)
             begin = case.board.events
             case.laptop.flasher.flash(case.wish())
             whole = case.board.events - begin

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bench.repl import Repl
+from firmware.bench.board.repl import Repl
 from firmware.bench.trouble import BenchError, BoardSays, CableOut
 from simulators.bench.board import SimulatedBoard
 from tests.simulators.bench.boards import PARTS, esptool, flashed, mpremote

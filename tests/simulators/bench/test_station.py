@@ -10,7 +10,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from firmware.bench.repl import Repl
+from firmware.bench.board.repl import Repl
 from firmware.image import build
 from klimanetz.cli import simulate
 from klimanetz.failure import Failure

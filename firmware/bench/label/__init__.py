@@ -1,0 +1,1 @@
+"""Sheets of labels with LoRaWAN's QR code."""
