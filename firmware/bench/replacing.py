@@ -17,7 +17,7 @@ from firmware.bench.board.rom import Rom
 from firmware.bench.board.shelf import Shelf, stamp
 from firmware.bench.checklist.verifying import Wanted
 from firmware.bench.flash.flashing import Told, Wish
-from firmware.bench.identity.places import Row
+from firmware.bench.identity.places import Row, moment
 from firmware.bench.identity.provision import Order
 from firmware.bench.identity.registry import Registry
 from firmware.bench.installing import Installed, Laptop, install
@@ -78,7 +78,7 @@ def who_and_where(registry: Registry, shelf: Shelf, change: Change, now: str) ->
     """The device that leaves, and the station; of a change that was begun, as it began. Raises WrongUse."""
     old, station = change.old, change.station
     begun = _begun(_mark(shelf, station)) if station else {}
-    if begun and old in ("", begun["old"]):
+    if begun and old in ("", begun["old"]) and _goes_on(begun, registry.stays(begun["old"]), station):
         return begun["old"], station
     if not old:
         here = registry.standing_at(station, now) if station else []
@@ -106,9 +106,18 @@ def _last(stays: list[Row]) -> Row:
     return next((stay for stay in stays if not stay.get("to")), stays[-1])
 
 
+def _goes_on(begun: dict[str, str], stays: list[Row], station: str) -> bool:
+    """Whether a change that was begun is still the one to be made: its old device stands there, or left by it."""
+    last = _last(stays) if stays else {}
+    left = last.get("to")
+    return last.get("station") == station and (not left or moment(left) >= moment(begun.get("time")))
+
+
 def _saved(shelf: Shelf, mark: Path, port: str, old: str, now: datetime, told: Told) -> tuple[Path, Backup] | None:
     """The old box's backup: now, or that of the run before where it is unplugged already."""
-    known = _begun(mark).get("backup", "")
+    before = _begun(mark)
+    before = before if before.get("old") == old else {}
+    known = before.get("backup", "")
     if port:
         try:
             kept = _look(port, now, told)
@@ -119,7 +128,8 @@ def _saved(shelf: Shelf, mark: Path, port: str, old: str, now: datetime, told: T
             if kept.device != old:
                 raise WrongUse(_other(port, kept.device, old))
             known = str(shelf.save(kept))
-    durable(mark, json.dumps({"old": old, "backup": known}).encode())
+    time = before.get("time") or stamp(now)
+    durable(mark, json.dumps({"old": old, "backup": known, "time": time}).encode())
     return (Path(known), read(Path(known))) if known else None
 
 

@@ -135,6 +135,15 @@ def replace(
         shelf / "protocols",
         not as_json,
     )
+    if done.unsent and not as_json:
+        Console(highlight=False).print(
+            say(
+                "Sending what the old box had not sent, from %s",
+                "Ungesendetes der alten Kiste wird gesendet, aus %s",
+                done.backup,
+            ),
+            soft_wrap=True,
+        )
     rescued = _rescued(done.backup) if done.unsent else 0
     swapped = {"old": done.old, "station": done.station, "backup": done.backup, "unsent": done.unsent}
     say_installed(done.installed, {"protocol": str(file), **told, **swapped, "rescued": rescued}, as_json)

@@ -229,6 +229,9 @@ def _utc(when: datetime) -> str:
 
 
 def _keep(data: bytes, folder: Path, told: dict[str, Any]) -> Path:
+    """On disk when it returns, beside what is there."""
+    from firmware.bench.board.backup import durable
+
     folder.mkdir(parents=True, exist_ok=True)
     stamp = told["begun"].replace("-", "").replace(":", "")
     name = "".join(
@@ -237,12 +240,13 @@ def _keep(data: bytes, folder: Path, told: dict[str, Any]) -> Path:
     n, path = 1, folder / f"{name}-{stamp}.json"
     while True:
         try:
-            with open(path, "xb") as file:
-                file.write(data)
-            return path
+            path.touch(exist_ok=False)  # its name is ours, also beside another program
         except FileExistsError:
             n += 1
             path = folder / f"{name}-{stamp}-{n}.json"
+            continue
+        durable(path, data)
+        return path
 
 
 def _say_end(screen: Lines, told: dict[str, Any], file: Path, missing: list[str], as_json: bool) -> None:

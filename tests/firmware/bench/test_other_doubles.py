@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from firmware.bench.board import looking, restoring
-from firmware.bench.board.backup import IDENTITY, MAIN
+from firmware.bench.board.backup import IDENTITY, MAIN, Backup
 from firmware.bench.board.repl import Repl
 from firmware.bench.board.rom import chip_of
-from firmware.bench.board.shelf import ERASING, Journal, Shelf
+from firmware.bench.board.shelf import ERASING, WRITTEN, Journal, Shelf
 from firmware.bench.identity.provision import Order, provision
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.models import Activation
@@ -55,7 +55,7 @@ def flash(laptop: Laptop, at: OtherBoard, **more: Any) -> Any:
 CASES = [
     ("esp32", "esp32_devkit", Manners(stub="silent", paste=True, wipes=True)),
     ("esp32c3", "esp32_c3", Manners(stub="hangup", baud="silent", paste=True, wipes=True, flash_id=0)),
-    ("esp32s3", "heltec_v3", Manners(baud="ok", end=False, garbage=b"ets Jul 29\r\n\xc0\xff\xc0junk" * 20)),
+    ("esp32s3", "heltec_v3", Manners(baud="ok", paste=True, end=False, garbage=b"ets Jul 29\r\n\xc0\xff\xc0junk" * 20)),
 ]
 
 
@@ -119,9 +119,20 @@ def test_an_identity_given_since_is_not_taken_away_again(laptop: Laptop, micropy
         assert (done.device, board.files()[IDENTITY]) == ("kn-0099", other[IDENTITY])
 
 
-def test_a_new_identity_has_nothing_of_the_old_one_even_where_erasing_left_it(laptop: Laptop, micropython: str) -> None:
+def test_a_cut_off_run_left_the_counters_out_and_a_new_identity_leaves_nothing_of_the_old(
+    laptop: Laptop, micropython: str
+) -> None:
+    raw = b"counters" * (0x6000 // 8)
     with board_of(laptop, micropython) as board:
-        assert flash(laptop, board, new_identity=True).device == ""
+        flash(laptop, board)
+        kept = Backup(MAC, "2026-11-25T00:00:00Z", "heltec_v3", LIVED, {}, raw, 0x9000)
+        laptop.shelf.write_journal(MAC, Journal(WRITTEN, laptop.shelf.save(kept).name, "heltec_v3"))
+        board.unplug()
+        board.put({})
+        board.plug()
+        assert flash(laptop, board).resumed
+        assert board.flash.read_bytes()[0x9000:0xF000] == raw
+        assert flash(laptop, board, new_identity=True).device == ""  # erasing leaves these files where they are
         assert {path for path in board.files() if not path.startswith("/lib/")} == {"/config.json", "/note.txt", MAIN}
 
 
@@ -143,7 +154,7 @@ def test_a_restore_that_is_cut_off_is_nobody_yet(laptop: Laptop, micropython: st
         with Repl(str(board.port)) as repl:
             restoring.onto(repl, looking.by_repl(repl, now), kept, now)
 
-    with board_of(laptop, micropython, files=big) as board:
+    with board_of(laptop, micropython, files=big, manners=Manners()) as board:
         with Repl(str(board.port)) as repl:
             kept = looking.by_repl(repl, now).backup
         board.unplug()

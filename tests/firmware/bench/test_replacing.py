@@ -22,10 +22,11 @@ from firmware.bench.checklist.verifying import Wanted
 from firmware.bench.flash.flashing import Wish
 from firmware.bench.identity import manifest as manifests
 from firmware.bench.identity.manifest import Manifest
+from firmware.bench.identity.places import Place
 from firmware.bench.identity.provision import Order
 from firmware.bench.identity.trip import Trip
 from firmware.bench.installing import Laptop as Bench
-from firmware.bench.replacing import Change, Replaced, exchange
+from firmware.bench.replacing import Change, Replaced, exchange, who_and_where
 from firmware.bench.trouble import BenchError, WrongUse
 from schemas.models import Activation
 from simulators.bench.board import SimulatedBoard
@@ -195,3 +196,18 @@ def test_pulled_out_anywhere_nothing_is_lost(
         list(pool.map(one, range(PAIRS)))
     assert len(said) == POINTS
     assert sum(map(bool, said)) >= POINTS - 5, said
+
+
+def test_a_change_that_was_given_up_does_not_come_back(pair: Pair) -> None:
+    """Months later another device stands there, and that one leaves."""
+    shelf, trip = pair.laptop.shelf, pair.trip()
+    shelf.folder.mkdir(exist_ok=True)
+    mark = shelf.folder / f"replace-{STATION}.json"
+    mark.write_text(json.dumps({"old": OLD, "backup": "", "time": "2026-02-01T00:00:00Z"}))
+    assert who_and_where(trip, shelf, Change(station=STATION), "2026-02-02T00:00:00Z") == (OLD, STATION)
+    trip.put_device({"device": "kn-9", "activation": "mqtt", "codec": "klimanetz"})
+    trip.withdraw(OLD, "2026-02-03T00:00:00Z")  # by this change: it goes on
+    trip.deploy(Place(STATION, "kn-9", "2026-02-03T00:00:00Z"))
+    assert who_and_where(trip, shelf, Change(station=STATION), "2026-02-04T00:00:00Z") == (OLD, STATION)
+    mark.write_text(json.dumps({"old": OLD, "backup": "", "time": "2026-03-01T00:00:00Z"}))  # it had left before
+    assert who_and_where(trip, shelf, Change(station=STATION), "2026-04-01T00:00:00Z") == ("kn-9", STATION)
