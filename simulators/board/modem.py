@@ -5,7 +5,8 @@ PULL_RESP is heard only by who listens then, on that frequency, with that spread
 for five symbols of the preamble and until the header is over. Whatever is missed is lost.
 In `chip.json`, "air": `server` (host, port of Semtech UDP), `gateway` (EUI), `snr_db`, `noise_db`, `loss` (of one, each
 way), `seed`, `outages` ([[from_us, to_us], …] of true time), `grace_ms`. Virtual time cannot wait for a peer, so an
-uplink returns when its PUSH_ACK is there, and the first window gives a PULL_RESP `grace_ms` of real time.
+uplink returns when its PUSH_ACK is there, and the first window gives a PULL_RESP `grace_ms` of real time. In real time
+datagrams are also taken in on the way to the windows.
 Source: micropython-lib lora README and drivers (names, units); PROTOCOL.TXT of packet_forwarder. MicroPython only.
 """
 
@@ -23,6 +24,7 @@ from simulators.board import timeline
 
 PUSH_DATA, PUSH_ACK, PULL_DATA, PULL_RESP, PULL_ACK, TX_ACK = range(6)
 ACK_MS = 3000  # of real time: then nobody is there
+TAKES_IN_MS = (300, 600, 900)  # after an uplink
 REFERENCE_DBM = 14  # output power at which `snr_db` is meant
 PREAMBLE_NEEDED = 5  # symbols
 BANDWIDTHS = {"125": 125000, "250": 250000, "500": 500000}
@@ -165,6 +167,12 @@ class Air:
             self._told(PULL_DATA, b"", PULL_ACK)
             self._told(PUSH_DATA, json.dumps({"rxpk": [rxpk]}).encode(), PUSH_ACK)
             self._graced = False
+            if timeline.real:  # a forwarder takes in what comes when it comes, not first when the device listens
+                for ms in TAKES_IN_MS:
+                    timeline.at(timeline.true_us + 1000 * ms, self._take_in)
+
+    def _take_in(self):
+        self._wait(1, lambda kind, token: False)
 
     def downlink(self, hz, lora, begin_us, end_us):
         """(frame, when it is over, SNR) of what is heard from `begin_us` to `end_us`, or None."""
