@@ -10,6 +10,14 @@ from mpremote.transport import TransportError
 from firmware.bench.board import serial_trouble
 from firmware.bench.trouble import Busy
 
+try:
+    from termios import error as _termios_error  # no OSError, and what a terminal raises that has gone
+except ImportError:  # Windows
+    _termios_error = OSError  # type: ignore[assignment,misc]
+
+# What comes out of pyserial and mpremote where the cable is out.
+LOST: tuple[type[Exception], ...] = (TransportError, OSError, serial.SerialException, _termios_error)
+NOT_OPENED: tuple[type[Exception], ...] = (*LOST, ValueError)
 BUSY_S = 4.0
 _AGAIN_S = 0.1
 T = TypeVar("T")
@@ -21,7 +29,7 @@ def opened(port: str, what: Callable[[], T]) -> T:
     while True:
         try:
             return what()
-        except (TransportError, OSError, ValueError) as error:
+        except NOT_OPENED as error:
             trouble = serial_trouble.not_opened(port, _cause(port, error))
             if not isinstance(trouble, Busy) or time.monotonic() > until:
                 raise trouble from None

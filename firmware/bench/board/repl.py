@@ -16,13 +16,11 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
-import serial
 from mpremote import transport_serial
-from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from firmware.bench.board import serial_trouble
-from firmware.bench.board.opening import opened
+from firmware.bench.board.opening import LOST, opened
 from firmware.bench.trouble import BenchError, BoardSays
 from firmware.bench.words import say
 
@@ -136,9 +134,9 @@ class Repl:
 
     def close(self) -> None:
         """Give the port back. The board stays at its prompt until its watchdog bites; `reset` starts it at once."""
-        with contextlib.suppress(OSError, serial.SerialException):
+        with contextlib.suppress(*LOST):
             self._transport.close()
-        with contextlib.suppress(OSError, serial.SerialException):  # it stops half way where the cable is out
+        with contextlib.suppress(*LOST):  # it stops half way where the cable is out
             self._transport.serial.close()
 
     def run(self, code: str, timeout_s: float = 10, on_output: Callable[[bytes], None] | None = None) -> str:
@@ -148,7 +146,7 @@ class Repl:
         """
         try:
             out, error = self._transport.exec_raw(code, timeout_s, on_output)
-        except (TransportError, OSError, serial.SerialException) as lost:
+        except LOST as lost:
             raise serial_trouble.lost(self.port, lost) from None
         if error:
             trace = error.decode("utf-8", "replace").strip()
@@ -256,7 +254,7 @@ class Repl:
         with contextlib.suppress(BenchError):
             try:
                 self._transport.exec_raw_no_follow(_RESTART)
-            except (TransportError, OSError, serial.SerialException) as lost:
+            except LOST as lost:
                 raise serial_trouble.lost(self.port, lost) from None
         self.close()
 
@@ -285,7 +283,7 @@ class Repl:
     def _interrupt(self) -> None:
         """Ctrl-C again and again until a prompt comes, a second at most: a station may be awake for less than that."""
         port, seen = self._transport.serial, b""
-        with contextlib.suppress(OSError, serial.SerialException):
+        with contextlib.suppress(*LOST):
             for _ in range(20):
                 port.write(b"\x03")
                 time.sleep(0.05)
@@ -309,14 +307,14 @@ class Repl:
             for awaited in (b"soft reboot\r\n", _RAW):
                 if not wire.read_until(1, awaited, timeout_overall=_SOFT_RESET_S).endswith(awaited):
                     return False
-        except (TransportError, OSError, serial.SerialException) as lost:
+        except LOST as lost:
             raise serial_trouble.lost(self.port, lost) from None
         wire.in_raw_repl = True
         return True
 
     def _pulse_reset(self) -> None:
         """EN goes low through RTS, where the board has that circuit; a pseudo-terminal has no such line."""
-        with contextlib.suppress(OSError, serial.SerialException):
+        with contextlib.suppress(*LOST):
             self._transport.serial.dtr = False
             self._transport.serial.rts = True
             time.sleep(_RESET_S)

@@ -18,7 +18,7 @@ from esptool.loader import ESPLoader
 from esptool.util import FatalError, UnsupportedCommandError, flash_size_bytes
 
 from firmware.bench.board import rom_trouble
-from firmware.bench.board.opening import opened
+from firmware.bench.board.opening import LOST, opened
 from firmware.bench.board.rom_log import progress_to, quiet
 from firmware.bench.trouble import BenchError
 
@@ -66,7 +66,7 @@ class Rom:
 
     def close(self) -> None:
         """Give the port back; the chip stays as it is."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*LOST):
             self._serial.close()
 
     @property
@@ -127,7 +127,7 @@ class Rom:
     def _do(self, what: Callable[[], Any]) -> Any:
         try:
             return what()
-        except (FatalError, OSError, serial.SerialException, ValueError) as error:
+        except (FatalError, ValueError, *LOST) as error:
             raise rom_trouble.of(self.port, error) from None
 
     def _connect(self, baud: int) -> ESPLoader:

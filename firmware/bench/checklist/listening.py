@@ -12,6 +12,7 @@ from collections.abc import Callable
 import serial
 
 from firmware.bench.board import serial_trouble
+from firmware.bench.board.opening import LOST, NOT_OPENED
 from firmware.bench.checklist.asking import Lines, OnFact, OnText
 
 BAUD = 115200
@@ -26,7 +27,7 @@ class Listener:
         self.port, self._baud = port, baud
         try:
             self._serial: serial.Serial | None = self._open()
-        except (OSError, ValueError, serial.SerialException) as error:
+        except NOT_OPENED as error:
             raise serial_trouble.not_opened(port, error) from None
 
     def __enter__(self) -> "Listener":
@@ -38,7 +39,7 @@ class Listener:
     def close(self) -> None:
         """Give the port back."""
         if self._serial is not None:
-            with contextlib.suppress(OSError, serial.SerialException):
+            with contextlib.suppress(*LOST):
                 self._serial.close()
             self._serial = None
 
@@ -54,7 +55,7 @@ class Listener:
                     self._serial = self._open()
                     on_gone(False)
                 lines.take(self._serial.read(self._serial.in_waiting or 1))
-            except (OSError, serial.SerialException):
+            except LOST:
                 if self._serial is not None:
                     lines.end()
                     self.close()

@@ -16,7 +16,7 @@ from firmware.bench.board.repl import Repl
 from firmware.bench.board.shelf import DONE
 from firmware.bench.flash import images
 from firmware.bench.flash.flashing import SAVE
-from firmware.bench.trouble import BenchError, WrongUse
+from firmware.bench.trouble import BenchError, CableOut, WrongUse
 from simulators.bench import image as stand_in
 from simulators.bench.board import SimulatedBoard
 from tests.firmware.bench.laptop import CONFIG, PARTS, Laptop
@@ -223,3 +223,12 @@ def test_flash_too_small_for_all_of_it_is_said_before_anything_is_erased(
         pytest.raises(WrongUse, match="it does not fit: this board has 2 MB of flash; nothing was written"),
     ):
         laptop.flasher.flash(laptop.wish(small.port))
+
+
+def test_a_terminal_that_is_gone_is_a_cable_that_is_out(board: SimulatedBoard, laptop: Laptop) -> None:
+    """termios.error is no OSError: whoever met it saw a traceback."""
+    laptop.flasher.flash(laptop.wish(board.port))
+    with Repl(board.port) as repl:
+        board.unplug()
+        with pytest.raises(CableOut, match="went away"):
+            repl.fresh()
