@@ -21,7 +21,7 @@ def stored(flash: Path) -> tuple[Backup, bool]:
     assert place and counters
     files = _files(raw[place.offset : place.offset + place.size])
     data = {path: one for path, one in files.items() if not path.startswith(PROGRAM)}
-    nvs = _nvs(raw[counters.offset : counters.offset + counters.size])
+    nvs = nvs_of(raw[counters.offset : counters.offset + counters.size])
     return Backup("", "2026-11-25T00:00:00Z", "", data, nvs), MAIN in files
 
 
@@ -38,7 +38,7 @@ def _files(raw: bytes) -> dict[str, bytes]:
     return out
 
 
-def _nvs(raw: bytes) -> dict[str, int | bytes]:
+def nvs_of(raw: bytes) -> dict[str, int | bytes]:
     """The double's own form (simulators/board/nvs.py): the newest of two halves."""
     newest, said = 0, {}
     for at in (0, len(raw) // 2):
