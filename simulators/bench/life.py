@@ -84,6 +84,7 @@ class Life:
         self._bites_at = 0.0  # when the watchdog does that the host has set in the loader
         self._first_break = 0.0  # the first Ctrl-C that a sleeping chip got
         self._broken_at = -_BROKEN_S  # the last Ctrl-C
+        self._found: dict[str, object] = {}  # of what the ROM started: partitions and version
         self._random = random.Random(1)
 
     # Power and resets.
@@ -145,16 +146,16 @@ class Life:
             return
         path = HOST + str(self._flash.path)
         self._memory.after(cause)
-        self._memory.change(
-            vfs=[path, rows["vfs"].at // 4096, rows["vfs"].size // 4096], nvs=[path, rows["nvs"].at, rows["nvs"].size],
-            version=found.version,
-        )  # fmt: skip
+        self._found = {
+            "vfs": [path, rows["vfs"].at // 4096, rows["vfs"].size // 4096],
+            "nvs": [path, rows["nvs"].at, rows["nvs"].size], "version": found.version,
+        }  # fmt: skip
         self._interpret(False, keep)
 
     def _interpret(self, raw: bool, keep: bytes | None = None, main: bool = True) -> None:
         """A start of MicroPython. `main`: whether `main.py` runs, outside of the raw REPL."""
         kind = self._kind
-        state = self._memory.change(start="full" if main and not raw else "raw", ended=False)
+        state = self._memory.change(**self._found, start="full" if main and not raw else "raw", ended=False)
         name = kind.chip.name.upper()
         self._prompt = Prompt(
             raw, f"MicroPython {state['version']} (simulated board); Generic {name} module with {name}", keep

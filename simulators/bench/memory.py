@@ -31,7 +31,9 @@ class Memory:
     def change(self, **what: Any) -> dict[str, Any]:
         """Change what it finds at its next start."""
         state = self.state() | self._world | what
-        self._file.write_text(json.dumps(state))
+        new = self._file.with_suffix(".host")
+        new.write_text(json.dumps(state))
+        new.replace(self._file)
         return state
 
     def after(self, cause: str) -> None:

@@ -63,7 +63,7 @@ def test_twenty_boards_two_of_them_faulty(tmp_path: Path, micropython: str) -> N
 
         def run() -> tuple[int, dict[str, dict[str, object]]]:
             done = subprocess.run(
-                [PROGRAM, "device", "flash", "--batch", "devices.csv", "--technician", "AB", "--json", "--at-once", "20",
+                [PROGRAM, "device", "flash", "--batch", "devices.csv", "--technician", "AB", "--json", "--at-once", "10",
                  "--shelf", str(laptop.shelf.folder)],
                 cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False, stdin=subprocess.DEVNULL,
                 env=os.environ | {"LC_ALL": "C.UTF-8"} | settings(cloud),

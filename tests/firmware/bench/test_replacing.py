@@ -35,7 +35,7 @@ from tests.firmware.bench.laptop import CONFIG, IDENTITY, PARTS, VERSION, Laptop
 from tests.firmware.bench.lives import has_all_of, looked
 from tests.firmware.bench.on_flash import nvs_of, stored
 
-POINTS, PAIRS = 50, 8
+POINTS, PAIRS = 50, 5
 STATION, OLD = "marktplatz", "kn-0007"
 SLOW = CONFIG | {"interval_s": 900}
 

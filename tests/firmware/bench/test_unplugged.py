@@ -17,7 +17,7 @@ from tests.firmware.bench.laptop import PARTS, Laptop
 from tests.firmware.bench.lives import has_all_of
 from tests.firmware.bench.on_flash import stored
 
-POINTS, BOARDS = 50, 8
+POINTS, BOARDS = 50, 5
 
 
 class Case:
