@@ -12,8 +12,6 @@ from pathlib import Path
 
 from firmware.bench.board import looking
 from firmware.bench.board.backup import CONFIG, Backup, durable, read
-from firmware.bench.board.repl import Repl
-from firmware.bench.board.rom import Rom
 from firmware.bench.board.shelf import Shelf, stamp
 from firmware.bench.checklist.verifying import Wanted
 from firmware.bench.flash.flashing import Told, Wish
@@ -21,7 +19,7 @@ from firmware.bench.identity.places import Row, moment
 from firmware.bench.identity.provision import Order
 from firmware.bench.identity.registry import Registry
 from firmware.bench.installing import Installed, Laptop, install
-from firmware.bench.trouble import BenchError, Silent, WrongUse
+from firmware.bench.trouble import BenchError, WrongUse
 from firmware.bench.words import say
 
 OLD = "old"
@@ -120,7 +118,7 @@ def _saved(shelf: Shelf, mark: Path, port: str, old: str, now: datetime, told: T
     known = before.get("backup", "")
     if port:
         try:
-            kept = _look(port, now, told)
+            kept = looking.by_port(port, now, lambda n, of: told(OLD, n, of))
         except BenchError:
             if not known:
                 raise
@@ -154,19 +152,6 @@ def _begun(mark: Path) -> dict[str, str]:
             say("%s cannot be read: %s; delete it", "%s ist nicht lesbar: %s; löschen", mark, error)
         ) from None
     return said
-
-
-def _look(port: str, now: datetime, told: Told) -> Backup:
-    try:
-        with Repl(port) as repl:
-            kept = looking.by_repl(repl, now, lambda n, of: told(OLD, n, of)).backup
-            repl.reset()
-            return kept
-    except Silent:
-        with Rom(port) as rom:
-            kept = looking.by_rom(rom, now, lambda n, of: told(OLD, n, of))
-            rom.restart()
-            return kept
 
 
 def _mark(shelf: Shelf, station: str) -> Path:

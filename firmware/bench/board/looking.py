@@ -13,7 +13,7 @@ from firmware.bench.board.backup import MAIN, Backup, nvs_keys
 from firmware.bench.board.repl import Repl
 from firmware.bench.board.rom import SECTOR, Rom
 from firmware.bench.board.shelf import stamp
-from firmware.bench.trouble import BenchError, BoardSays
+from firmware.bench.trouble import BenchError, BoardSays, Silent
 from firmware.bench.words import say
 
 PROGRAM = ("/lib/", MAIN, "/boot.py")  # can be made again at any time
@@ -112,6 +112,19 @@ def by_rom(rom: Rom, now: datetime, told: Told | None = None) -> Backup:
     raw, at = nvs_by_rom(rom, rows)
     board, _ = _board_of(files.get(MAIN))
     return Backup(rom.mac, stamp(now), board, _data(files), nvs_pages.values(raw), raw, at)
+
+
+def by_port(port: str, now: datetime, told: Told | None = None) -> Backup:
+    """By its prompt, or by its loader where none answers; the board goes on afterwards. Raises BenchError."""
+    try:
+        with Repl(port) as repl:
+            kept = by_repl(repl, now, told).backup
+            repl.reset()
+    except Silent:
+        with Rom(port) as rom:
+            kept = by_rom(rom, now, told)
+            rom.restart()
+    return kept
 
 
 def ran_on(rom: Rom, backup: Backup) -> bool:

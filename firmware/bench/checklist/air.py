@@ -16,11 +16,6 @@ def dew_point_degc(temperature_degc: float, humidity_percent: float) -> float:
     return 243.12 * x / (17.62 - x)
 
 
-def standard_hpa(elevation_m: float) -> float:
-    """Mean pressure at a height above the sea."""
-    return 1013.25 * float((1 - 2.25577e-5 * elevation_m) ** 5.25588)
-
-
 def at_sea_level_hpa(pressure_hpa: float, elevation_m: float, temperature_degc: float) -> float:
     """Pressure that the same air column would have at the sea, with half of the standard lapse rate in between."""
     mean_k = temperature_degc + 273.15 + 0.0065 * elevation_m / 2

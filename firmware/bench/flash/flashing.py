@@ -120,7 +120,7 @@ class Flasher:
                 kept = replace(looking.by_rom(rom, self._now(), told), board=kept.board)
         else:
             kept = looking.by_rom(rom, self._now(), told)
-            if kept.nvs_raw and not kept.files and not wish.new_identity:
+            if b"klimanetz" in kept.nvs_raw and not kept.files and not wish.new_identity:  # no other program's
                 self._keep_whole(rom, told)
         name = "" if kept.is_empty and not kept.nvs_raw else self._shelf.save(kept).name
         journal = Journal(SAVED, name, kept.board)
@@ -129,8 +129,6 @@ class Flasher:
 
     def _keep_whole(self, rom: Rom, told: looking.Told) -> None:
         """Counters are there and no file can be read: of a klimanetz board that must not simply go."""
-        if b"klimanetz" not in looking.nvs_by_rom(rom)[0]:
-            return  # another program's
         path = self._shelf.save_whole(rom.mac, self._now(), rom.read(0, rom.flash_bytes, told))
         raise looking.damaged(path)
 

@@ -58,10 +58,6 @@ class Plan:
     next: tuple[str, ...]
     password: str = ""
 
-    @property
-    def writes_identity(self) -> bool:
-        return IDENTITY in self.files
-
 
 def decide(wish: Wish, board: Backup, model: str, now: datetime) -> Plan:
     """`board`: what stands on it; `model`: which board it is, "" where nobody knows. Raises WrongUse."""

@@ -15,6 +15,7 @@ from firmware.bench.identity.rows import BadRows, BenchRow
 from firmware.bench.identity.trip import Trip
 from firmware.bench.trouble import WrongUse, unreadable
 from firmware.bench.words import german, say
+from klimanetz.cli.device.options import text_of
 from klimanetz.failure import wrong_use
 from klimanetz.wiring import settings
 
@@ -37,6 +38,17 @@ Technician = Annotated[
 def now() -> str:
     """UTC, RFC 3339."""
     return stamp(datetime.now(UTC))
+
+
+def chosen(row: Path | None, device: str, config: Path | None, as_json: bool) -> tuple[BenchRow | None, bytes]:
+    """(the row of a file for this device, the configuration that is given or that the row names). Raises WrongUse."""
+    found = None
+    if row is not None:
+        listed = rows_of(row, as_json)
+        found = listed[0] if len(listed) == 1 and not device else rows.pick(listed, device, row.name)
+        if config is None and found.config:
+            config = row.parent / found.config
+    return found, text_of(config)
 
 
 def online() -> Online:

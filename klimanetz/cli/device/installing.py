@@ -19,7 +19,7 @@ from rich.table import Table
 from firmware.bench.trouble import BenchError
 from firmware.bench.words import say
 from klimanetz import __version__
-from klimanetz.cli.device.asking import ManifestFile, Technician, registry, rows_of
+from klimanetz.cli.device.asking import ManifestFile, Technician, chosen, registry
 from klimanetz.cli.device.options import (
     SHELF,
     BoardName,
@@ -35,7 +35,6 @@ from klimanetz.cli.device.options import (
     Shield,
     images_in,
     port_or_only,
-    text_of,
 )  # fmt: skip
 from klimanetz.cli.device.screen import Screen, name_of
 from klimanetz.cli.device.seeing import cloud_of_settings
@@ -172,15 +171,9 @@ def order_of(
     device: str, row: Path | None, station: str, height: float | None, config: Path | None, as_json: bool
 ) -> "Order":
     """Which device a box becomes: of a row, a registered one, or new. Raises WrongUse."""
-    from firmware.bench.identity import rows as bench_rows
     from firmware.bench.identity.provision import Order
 
-    found = None
-    if row is not None:
-        listed = rows_of(row, as_json)
-        found = listed[0] if len(listed) == 1 and not device else bench_rows.pick(listed, device, row.name)
-    text = config or (row.parent / found.config if row and found and found.config else None)
-    given = text_of(text)
+    found, given = chosen(row, device, config, as_json)
     new = None if found or device else _activation(given)
     return Order(device, found, new, station, height, None, given)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from firmware.bench.trouble import BenchError, Silent, WrongUse
+from firmware.bench.trouble import BenchError, WrongUse
 from firmware.bench.words import say
 from klimanetz.cli.device.options import SHELF, Json, Port, Shelf, port_or_only
 from klimanetz.cli.device.screen import Screen
@@ -31,8 +31,6 @@ def backup(
     """…"""
     from firmware.bench.board import backup as backups
     from firmware.bench.board import looking
-    from firmware.bench.board.repl import Repl
-    from firmware.bench.board.rom import Rom
     from firmware.bench.board.shelf import Shelf as Shelves
 
     if out is not None and out.exists():
@@ -45,14 +43,7 @@ def backup(
         )
     where, now = port_or_only(port), datetime.now(UTC)
     with Screen() as screen:
-        try:
-            with Repl(where) as repl:
-                kept = looking.by_repl(repl, now, lambda done, of: screen.told("save", done, of)).backup
-                repl.reset()
-        except Silent:
-            with Rom(where) as rom:
-                kept = looking.by_rom(rom, now, lambda done, of: screen.told("save", done, of))
-                rom.restart()
+        kept = looking.by_port(where, now, lambda done, of: screen.told("save", done, of))
     if kept.is_empty and not kept.nvs_raw:
         raise BenchError(say("there is nothing to save on this board", "auf dieser Karte gibt es nichts zu sichern"))
     if out is not None:

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from firmware.bench.words import say
-from klimanetz.cli.device.asking import ManifestFile, Technician, registry, rows_of
-from klimanetz.cli.device.options import SHELF, Json, Port, RowFile, Shelf, port_or_only, text_of
+from klimanetz.cli.device.asking import ManifestFile, Technician, chosen, registry
+from klimanetz.cli.device.options import SHELF, Json, Port, RowFile, Shelf, port_or_only
 from klimanetz.cli.device.screen import Screen
 from schemas.models import Activation
 
@@ -56,17 +56,12 @@ def provision(
     """…"""
     from firmware.bench.board.repl import Repl
     from firmware.bench.board.shelf import Shelf as Shelves
-    from firmware.bench.identity import rows as bench_rows
     from firmware.bench.identity.provision import Order
     from firmware.bench.identity.provision import provision as work
 
-    found = None
-    if row is not None:
-        listed = rows_of(row, as_json)
-        found = listed[0] if len(listed) == 1 and not device else bench_rows.pick(listed, device, row.name)
-    text = config or (Path(row).parent / found.config if row and found and found.config else None)
+    found, text = chosen(row, device, config, as_json)
     order = Order(
-        device, found, activation if new else None, station, height_m, note, text_of(text), replace_identity, new_key,
+        device, found, activation if new else None, station, height_m, note, text, replace_identity, new_key,
         mqtt_password,
     )  # fmt: skip
     where = registry(manifest, technician)
